@@ -1,0 +1,46 @@
+"""What a long verb reports while it works: small values handed to a callable.
+
+The callable may raise to cancel the verb, which then leaves no trace. It is called from any thread that the
+verb uses, one call at a time per subject.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+
+class Status(msgspec.Struct, frozen=True):
+    """`subject` (a short id, or empty) has reached the state `text`."""
+
+    text: str
+    subject: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """`current` of `total` bytes of `subject` are done; `total` is 0 where it is not known."""
+
+    subject: str
+    action: str
+    current: int
+    total: int
+
+
+class Output(msgspec.Struct, frozen=True):
+    """Bytes that a process of a build wrote; `stream` is 1 for stdout and 2 for stderr."""
+
+    data: bytes
+    stream: int = 1
+
+
+class Warning(msgspec.Struct, frozen=True):  # noqa: A001 - events.Warning reads as what it is
+    """Something is not as it should be, and the verb goes on."""
+
+    text: str
+
+
+Event = Status | Progress | Output | Warning
+Report = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Report nothing: the default of every verb."""

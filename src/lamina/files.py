@@ -1,0 +1,122 @@
+"""Files and folders that appear whole or not at all, and trees that go away.
+
+Every step here is durable when its call returns: the bytes, the name, and the folder that holds the name.
+"""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO
+
+
+def fsync(path: str) -> None:
+    """Make the file or directory at `path` durable."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def replacing(path: str, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Open a new file that takes the place of `path` when the block ends well, in one durable step.
+
+    The bytes are on disk before the name is; a failing block leaves `path` as it was and no other file.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".tmp-{name}{os.urandom(4).hex()}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with open(fd, "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    fsync(folder)
+
+
+def replace(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Put `data` at `path` in one durable step; see `replacing`."""
+    with replacing(path, mode) as file:
+        file.write(data)
+
+
+def publish(folder: str, target: str) -> None:
+    """Rename a folder of finished files to `target` in one durable step.
+
+    Raises:
+        FileExistsError: `target` is there already and not an empty directory.
+    """
+    for entry in os.scandir(folder):
+        if entry.is_file(follow_symlinks=False):
+            fsync(entry.path)
+    fsync(folder)
+    os.rename(folder, target)
+    fsync(os.path.dirname(target))
+
+
+def remove_tree(path: str) -> None:
+    """Remove a file or a directory with all below it; what is absent already is no error.
+
+    Symbolic links are never followed. Depth costs neither descriptors nor recursion: a directory is left by
+    its `..`, whose identity is checked against the one it was entered from.
+    """
+    try:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            os.unlink(path)
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    _empty(fd)
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(path)
+
+
+def _empty(fd: int) -> None:
+    """Remove all below the directory `fd`, and close it."""
+    above: list[tuple[bytes, int, int]] = []  # name of the current directory, device and inode of its parent
+    try:
+        while True:
+            inner = _unlink_files(fd)
+            if inner is not None:
+                here = os.fstat(fd)
+                below = os.open(inner, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+                above.append((inner, here.st_dev, here.st_ino))
+            elif above:
+                name, device, inode = above.pop()
+                below = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+                parent = os.fstat(below)
+                if (parent.st_dev, parent.st_ino) != (device, inode):
+                    os.close(below)
+                    raise OSError(f"directory moved while it was being removed: {os.fsdecode(name)}")
+                os.rmdir(name, dir_fd=below)
+            else:
+                return
+            os.close(fd)
+            fd = below
+    finally:
+        os.close(fd)
+
+
+def _unlink_files(fd: int) -> bytes | None:
+    """Remove the files in a directory; return the name of a subdirectory that is left, if any."""
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            name = os.fsencode(entry.name)
+            if not entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=fd)
+                continue
+            try:
+                os.rmdir(name, dir_fd=fd)
+            except OSError:
+                return name
+    return None

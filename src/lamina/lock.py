@@ -1,0 +1,144 @@
+"""Locks that are held for as long as their owner lives, and leases that say what an owner relies on.
+
+All are flock(2) locks on open files or directories: the kernel drops them when the last descriptor goes, so
+a killed process leaves none. Descriptors are not inherited by programs that the owner starts.
+
+A lease is a locked directory whose entries are empty files named `<kind>-<id>`: one for each thing that its
+owner is making or relies on. Entries are names, not contents, because file systems journal names in order:
+an entry made before the thing it names is never lost while the thing is there.
+
+    leases/<16 hex>/layer-<id>
+                    snapshot-<id>
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+
+from .files import remove_tree
+
+
+@contextlib.contextmanager
+def exclusive(path: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file at `path` alone; the file is made if needed.
+
+    Yields:
+        True, or without `wait` False when another holds it: the block then runs without the lock.
+    """
+    with _held(path, fcntl.LOCK_EX, wait=wait) as held:
+        yield held
+
+
+@contextlib.contextmanager
+def shared(path: str, *, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file at `path` together with other sharers; see `exclusive`."""
+    with _held(path, fcntl.LOCK_SH, wait=wait) as held:
+        yield held
+
+
+@contextlib.contextmanager
+def _held(path: str, kind: int, *, wait: bool) -> Iterator[bool]:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        yield lock_fd(fd, kind, wait=wait)
+    finally:
+        os.close(fd)
+
+
+def lock_fd(fd: int, kind: int, *, wait: bool) -> bool:
+    """Lock an open file or directory; return whether it is ours now."""
+    try:
+        fcntl.flock(fd, kind if wait else kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+class Lease:
+    """A live process's claim on things by kind and id; a context manager that gives all of it up.
+
+    What a lease names is neither collected nor deleted by others while the owner lives. After a crash the
+    directory stays without a lock: `abandoned` finds it, so that what was half made can be taken away.
+    """
+
+    def __init__(self, folder: str) -> None:
+        while True:
+            self.path = os.path.join(folder, os.urandom(8).hex())
+            os.mkdir(self.path, 0o700)
+            try:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:
+                continue  # a collector was faster than the lock
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            if os.fstat(self._fd).st_nlink:
+                return
+            os.close(self._fd)
+
+    def __enter__(self) -> "Lease":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+    def add(self, kind: str, name: str) -> None:
+        """Claim a thing. Call it before the thing is made, or before it is known to be there."""
+        os.close(os.open(_entry(kind, name), os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=self._fd))
+
+    def drop(self, kind: str, name: str) -> None:
+        """Give one claim up."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_entry(kind, name), dir_fd=self._fd)
+
+    def release(self) -> None:
+        """Give all up; a second call does nothing."""
+        if self._fd >= 0:
+            remove_tree(self.path)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def claims(folder: str) -> set[tuple[str, str]]:
+    """Return all (kind, id) that the leases in a folder name, abandoned ones included."""
+    found: set[tuple[str, str]] = set()
+    for lease in os.listdir(folder):
+        found.update(_entries(os.path.join(folder, lease)))
+    return found
+
+
+@contextlib.contextmanager
+def abandoned(folder: str) -> Iterator[list[set[tuple[str, str]]]]:
+    """Yield the claims of each lease whose owner is gone; the leases go away when the block ends well.
+
+    They are locked meanwhile, so that two collectors never clean up the same one.
+    """
+    taken: list[tuple[str, int]] = []
+    try:
+        for lease in os.listdir(folder):
+            path = os.path.join(folder, lease)
+            with contextlib.suppress(FileNotFoundError):
+                fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+                if lock_fd(fd, fcntl.LOCK_EX, wait=False):
+                    taken.append((path, fd))
+                else:
+                    os.close(fd)
+        yield [set(_entries(path)) for path, _ in taken]
+        for path, _ in taken:
+            remove_tree(path)
+    finally:
+        for _, fd in taken:
+            os.close(fd)
+
+
+def _entry(kind: str, name: str) -> str:
+    return f"{kind}-{name}"
+
+
+def _entries(lease: str) -> Iterator[tuple[str, str]]:
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.listdir(lease):
+            kind, _, name = entry.partition("-")
+            yield kind, name
