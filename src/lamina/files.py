@@ -62,22 +62,35 @@ def publish(folder: str, target: str) -> None:
     fsync(os.path.dirname(target))
 
 
-def remove_tree(path: str) -> None:
+def syncfs(path: str) -> None:
+    """Make all that was written to the file system of `path` durable (syncfs(2))."""
+    import ctypes  # noqa: PLC0415 - only for those who write
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        if libc.syncfs(fd):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+    finally:
+        os.close(fd)
+
+
+def remove_tree(path: str | bytes, dir_fd: int | None = None) -> None:
     """Remove a file or a directory with all below it; what is absent already is no error.
 
     Symbolic links are never followed. Depth costs neither descriptors nor recursion: a directory is left by
     its `..`, whose identity is checked against the one it was entered from.
     """
     try:
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
-            os.unlink(path)
+        if not stat.S_ISDIR(os.lstat(path, dir_fd=dir_fd).st_mode):
+            os.unlink(path, dir_fd=dir_fd)
             return
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=dir_fd)
     except FileNotFoundError:
         return
     _empty(fd)
     with contextlib.suppress(FileNotFoundError):
-        os.rmdir(path)
+        os.rmdir(path, dir_fd=dir_fd)
 
 
 def _empty(fd: int) -> None:

@@ -209,7 +209,7 @@ def spool(source: Reader, folder: str) -> BinaryIO:
 
     The file is gone with its last descriptor, whatever happens.
     """
-    file: BinaryIO = open(_nameless(folder), "w+b")  # noqa: SIM115 - the caller closes it
+    file = nameless(folder)
     try:
         copy(source, file)
         file.seek(0)
@@ -217,6 +217,11 @@ def spool(source: Reader, folder: str) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def nameless(folder: str) -> BinaryIO:
+    """Open a new file without a name in `folder`, to write and to read again."""
+    return open(_nameless(folder), "w+b")
 
 
 def _nameless(folder: str) -> int:

@@ -1,0 +1,235 @@
+"""Union mounts as values, made detached from any place, and mount namespaces of one thread.
+
+A detached mount is a descriptor: names are looked up below it with `dir_fd`, from any thread, and it is gone
+with the descriptor, also when the process is killed. Where a program needs a path, the mount is attached inside
+a `Namespace`, which nobody else sees and which ends with its thread.
+
+Sources: mount(2), fsopen(2), fsconfig(2), move_mount(2), mount_namespaces(7), the kernel's overlayfs.rst.
+"""
+
+import ctypes
+import errno
+import os
+import queue
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from .errors import FailedPrecondition, PermissionDenied
+
+T = TypeVar("T")
+
+_FSOPEN, _FSCONFIG, _FSMOUNT, _MOVE_MOUNT = 430, 431, 432, 429  # the same on all architectures
+_SET_FLAG, _SET_STRING, _SET_FD, _CMD_CREATE = 0, 1, 5, 6
+_CLOEXEC = 1
+_ATTR_READONLY = 1
+_EMPTY_PATH = 4
+_AT_FDCWD = -100
+_CLONE_NEWNS = 0x20000
+_MS_RDONLY, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 4096, 16384, 1 << 18
+_OPTIONS = ("index", "metacopy", "redirect_dir")
+_MAX_DATA = 4095
+
+
+class MountFailed(FailedPrecondition):
+    """The kernel refused a mount; the message says which and why."""
+
+
+class MountDenied(PermissionDenied):
+    """The caller may not mount."""
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """What to mount: an overlay of directories, or, without `lowers`, the directory `upper` alone.
+
+    Attributes:
+        home: the folder that all other paths are relative to.
+        lowers: read-only directories, the topmost first.
+        upper: the writable directory; empty for a read-only overlay.
+        work: an empty directory on the file system of `upper`.
+        user_xattrs: keep the overlay's marks in `user.` attributes, as without privilege it must.
+    """
+
+    home: str
+    lowers: tuple[str, ...] = ()
+    upper: str = ""
+    work: str = ""
+    user_xattrs: bool = False
+
+
+def detached(mount: Mount) -> int:
+    """Mount without a place; return an O_PATH descriptor of the root, which the caller closes.
+
+    Raises:
+        MountDenied: the caller has no right to mount.
+        MountFailed: the kernel refused.
+    """
+    if not mount.lowers:
+        return os.open(os.path.join(mount.home, mount.upper), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _overlay(mount)
+    except OSError as error:
+        if not _is_old_kernel(error):
+            raise _refused(mount, error) from error
+    with Namespace() as namespace:
+        return namespace.run(_overlay_in_namespace, mount)
+
+
+def attach(mount: Mount, path: str) -> None:
+    """Mount at a directory, in the namespace of the calling thread.
+
+    Raises:
+        MountDenied: the caller has no right to mount.
+        MountFailed: the kernel refused.
+    """
+    try:
+        if not mount.lowers:
+            source = os.path.join(mount.home, mount.upper)
+            _check(_libc().mount(os.fsencode(source), os.fsencode(path), None, _MS_BIND | _MS_REC, None))
+            return
+        fd = _overlay(mount)
+        try:
+            _call(_MOVE_MOUNT, fd, b"", _AT_FDCWD, os.fsencode(path), _EMPTY_PATH)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if not (mount.lowers and _is_old_kernel(error)):
+            raise _refused(mount, error) from error
+        _overlay_by_text(mount, path)
+
+
+def _is_old_kernel(error: OSError) -> bool:
+    return error.errno in (errno.ENOSYS, errno.EINVAL)
+
+
+def _overlay(mount: Mount) -> int:
+    """Make an overlay whose layers are passed as descriptors, whatever the length of their paths (Linux 6.13)."""
+    opened: list[int] = []
+
+    def layer(key: bytes, path: str) -> None:
+        opened.append(os.open(os.path.join(mount.home, path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        _call(_FSCONFIG, opened[0], _SET_FD, key, None, opened[-1])
+
+    opened.append(_call(_FSOPEN, b"overlay", _CLOEXEC))
+    try:
+        _call(_FSCONFIG, opened[0], _SET_STRING, b"source", b"overlay", 0)
+        for option in _OPTIONS:
+            _call(_FSCONFIG, opened[0], _SET_STRING, option.encode(), b"off", 0)
+        if mount.user_xattrs:
+            _call(_FSCONFIG, opened[0], _SET_FLAG, b"userxattr", None, 0)
+        for lower in mount.lowers:
+            layer(b"lowerdir+", lower)
+        if mount.upper:
+            layer(b"upperdir", mount.upper)
+            layer(b"workdir", mount.work)
+        _call(_FSCONFIG, opened[0], _CMD_CREATE, None, None, 0)
+        return _call(_FSMOUNT, opened[0], _CLOEXEC, 0 if mount.upper else _ATTR_READONLY)
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def _overlay_in_namespace(mount: Mount) -> int:
+    """Make an overlay over `/proc`, in a namespace where nobody misses it; return a descriptor that outlives it."""
+    _overlay_by_text(mount, "/proc")
+    return os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _overlay_by_text(mount: Mount, path: str) -> None:
+    """Make an overlay by mount(2), with paths relative to its home: their text must fit a page.
+
+    The calling thread must not share its working directory: see `Namespace`.
+    """
+    options = [f"{option}=off" for option in _OPTIONS] + ["userxattr"] * mount.user_xattrs
+    options.append("lowerdir=" + ":".join(mount.lowers))
+    if mount.upper:
+        options += [f"upperdir={mount.upper}", f"workdir={mount.work}"]
+    data = ",".join(options).encode()
+    if len(data) > _MAX_DATA:
+        raise MountFailed(f"cannot mount {len(mount.lowers)} layers: this kernel takes no more than fit a page")
+    os.chdir(mount.home)
+    try:
+        _check(_libc().mount(b"overlay", os.fsencode(path), b"overlay", 0 if mount.upper else _MS_RDONLY, data))
+    except OSError as error:
+        raise _refused(mount, error) from error
+
+
+def _refused(mount: Mount, error: OSError) -> MountDenied | MountFailed:
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return MountDenied("mounting layers needs root (CAP_SYS_ADMIN)")
+    return MountFailed(f"cannot mount {len(mount.lowers)} layers of {mount.home}: {error.strerror}")
+
+
+class Namespace:
+    """A thread with a mount namespace of its own: a context manager.
+
+    What `run` calls sees the mounts made there, and so do the programs that it starts. The mounts go when the
+    thread has ended and the last such program has.
+    """
+
+    def __init__(self) -> None:
+        self._calls: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> "Namespace":
+        self._thread.start()
+        try:
+            self.run(_unshare)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._calls.put(None)
+        self._thread.join()
+
+    def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a function in the namespace; return or raise what it does."""
+        done = threading.Event()
+        result: list[T] = []
+        failure: list[BaseException] = []
+
+        def call() -> None:
+            try:
+                result.append(function(*args))
+            except BaseException as error:  # noqa: BLE001 - raised again by the caller
+                failure.append(error)
+            done.set()
+
+        self._calls.put(call)
+        done.wait()
+        if failure:
+            raise failure[0]
+        return result[0]
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
+def _unshare() -> None:
+    try:
+        _check(_libc().unshare(_CLONE_NEWNS))
+        _check(_libc().mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
+    except OSError as error:
+        raise MountDenied(f"a mount namespace needs root (CAP_SYS_ADMIN): {error.strerror}") from error
+
+
+@cache
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _call(number: int, *args: int | bytes | None) -> int:
+    return _check(_libc().syscall(number, *args))
+
+
+def _check(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result

@@ -1,0 +1,86 @@
+"""Descriptors, manifests and indexes (image-spec: descriptor.md, manifest.md, image-index.md; Docker schema 2)."""
+
+import msgspec
+
+from . import codec, digest, mediatypes
+from .digest import Digest
+from .platform import Platform
+
+
+class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A typed, sized, hashed pointer to content."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    urls: tuple[str, ...] = ()
+    annotations: dict[str, str] | None = None
+    platform: Platform | None = None
+    artifact_type: str = ""
+
+
+class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """One image: its config and its layers, base first."""
+
+    schema_version: int
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    media_type: str = ""
+    artifact_type: str = ""
+    subject: Descriptor | None = None
+    annotations: dict[str, str] | None = None
+
+
+class Index(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Several manifests under one name, one a platform (Docker's manifest list too)."""
+
+    schema_version: int
+    manifests: tuple[Descriptor, ...]
+    media_type: str = ""
+    artifact_type: str = ""
+    subject: Descriptor | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _Shape(msgspec.Struct, rename="camel"):
+    schema_version: int = 0
+    media_type: str = ""
+    manifests: msgspec.Raw | None = None
+    layers: msgspec.Raw | None = None
+
+
+def parse(raw: bytes, what: str = "manifest") -> Manifest | Index:
+    """Return the manifest or the index that some bytes are, by content and not by what they are said to be.
+
+    Raises:
+        InvalidDocument: neither, or both at once (CVE-2021-41190), or a digest in it is none.
+        TooLarge: longer than 4 MiB.
+    """
+    shape = codec.decode(raw, _Shape, what)
+    if shape.schema_version != 2:
+        raise codec.InvalidDocument(f"{what} has schemaVersion {shape.schema_version}; only 2 is supported")
+    is_index = shape.manifests is not None
+    if is_index and shape.layers is not None:
+        raise codec.InvalidDocument(f"{what} is ambiguous: it has both manifests and layers")
+    if shape.media_type in (mediatypes.MANIFESTS if is_index else mediatypes.INDEXES):
+        raise codec.InvalidDocument(f"{what} is ambiguous: its media type is not that of its content")
+    value = codec.decode(raw, Index, what) if is_index else codec.decode(raw, Manifest, what)
+    for descriptor in children(value):
+        _check(descriptor, what)
+    return value
+
+
+def children(value: Manifest | Index) -> tuple[Descriptor, ...]:
+    """Return the descriptors that a manifest or an index points to, the config first."""
+    if isinstance(value, Index):
+        return value.manifests
+    return (value.config, *value.layers)
+
+
+def _check(descriptor: Descriptor, what: str) -> None:
+    try:
+        digest.parse(descriptor.digest)
+    except digest.InvalidDigest as error:
+        raise codec.InvalidDocument(f"{what}: {error}") from error
+    if descriptor.size < 0:
+        raise codec.InvalidDocument(f"{what}: descriptor of {descriptor.digest} has a negative size")

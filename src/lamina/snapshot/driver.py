@@ -1,0 +1,91 @@
+"""The contract of storage drivers."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from ..mount import Mount
+from ..tar.apply import Applied, Keeper
+from ..tar.changes import Change
+from ..tar.reader import Reader
+from ..tar.root import Root
+
+
+class Driver(Protocol):
+    """Trees on disk, each on top of a parent, by ids that the caller chooses (64 hex digits, or more).
+
+    The life of a layer: `create`, `apply` a tar to it, `commit` it on top of its parent; from then on it does
+    not change. The life of a container's tree: `prepare` it on top of a layer, mount it writable as often as
+    wanted, compare it, `remove` it.
+
+    A driver does not know which ids are in use, in what order they may go, or whether they are durable: its
+    caller does, and holds the locks. Calls for different ids may run at the same time, in threads and in
+    processes. Everything made is below the id's own directory but for what a driver documents.
+    """
+
+    name: str
+    """The driver's name, also that of its folder in a store."""
+
+    parent_first: bool
+    """Whether `create` needs the parent committed; without it, layers may be applied in any order."""
+
+    def create(self, snapshot: str, parent: str | None) -> None:
+        """Make an empty layer.
+
+        Raises:
+            FileExistsError: the id is there.
+        """
+        ...
+
+    def apply(self, snapshot: str, reader: Reader, keeper: Keeper) -> Applied:
+        """Unpack a tar into a created layer; see `tar.apply` for what is raised."""
+        ...
+
+    def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
+        """Put a layer on top of its parent and finish what its tar left open; return its size.
+
+        The size is Docker's: bytes of the files and links that the layer itself brings, each inode once.
+
+        Raises:
+            InvalidTar: a hard link of the layer has no target in it or below.
+        """
+        ...
+
+    def prepare(self, snapshot: str, parent: str | None) -> None:
+        """Make a writable tree that begins as its parent."""
+        ...
+
+    def mount(self, snapshot: str) -> Mount:
+        """Return the mount that shows a tree with all below it: writable if it was prepared, else to read."""
+        ...
+
+    def open(self, snapshot: str) -> Root:
+        """Open the directory that has the files a layer brought, or a container wrote, under their names.
+
+        Raises:
+            DataLoss: it is not there.
+        """
+        ...
+
+    def changes(self, snapshot: str, parent: str | None) -> Iterator[Change]:
+        """Yield what a tree changes of its parent; the files are found by `open`."""
+        ...
+
+    def remove(self, snapshot: str) -> None:
+        """Remove a tree; one that is half made or half removed too, and an absent one without error."""
+        ...
+
+    def exists(self, snapshot: str) -> bool:
+        """Tell whether a tree is there."""
+        ...
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the ids of all trees, half made ones included."""
+        ...
+
+    def metadata(self, snapshot: str) -> dict[str, str]:
+        """Return the paths that Docker shows as GraphDriver.Data."""
+        ...
+
+    def check(self, snapshot: str, parent: str | None) -> Iterator[str]:
+        """Yield what is wrong with a tree and its marks, a line each; not its files' contents."""
+        ...

@@ -1,0 +1,290 @@
+"""The driver `overlay2`: a directory a layer, in Docker's layout; see `paths`.
+
+A layer is unpacked without looking at its parent: whiteouts become marks that overlayfs reads (a character
+device 0:0, the attribute `overlay.opaque`). What does need the parent waits for `commit`: the metadata of
+directories that the tar does not mention, hard links to files below, an opaque root.
+"""
+
+import base64
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+
+from ..errors import DataLoss, NotFound
+from ..files import remove_tree
+from ..mount import Mount
+from ..streams import CHUNK
+from ..tar import apply as tar_apply
+from ..tar.apply import Applied, Keeper
+from ..tar.changes import Change, Place, changes
+from ..tar.header import InvalidTar
+from ..tar.reader import Reader
+from ..tar.root import Root, is_whiteout_inode
+from .copying import copy_file, copy_metadata
+from .driver import Driver
+from .paths import Overlay2Paths
+from .union import Union, is_opaque
+
+MAX_DEPTH = 128
+"""The most layers that one `lower` names: as many short names fit the page that mount(2) takes."""
+
+_SHORT = 26
+
+
+class TooDeep(InvalidTar):
+    """More layers than one mount can have."""
+
+
+class Overlay2(Driver):
+    """Docker's overlay2 folder at `home`; `privileged` tells whether the kernel lets us use trusted attributes."""
+
+    name = "overlay2"
+    parent_first = False
+
+    def __init__(self, home: str, *, privileged: bool) -> None:
+        self._paths = Overlay2Paths(home)
+        self._privileged = privileged
+        self._opaque = b"trusted.overlay.opaque" if privileged else b"user.overlay.opaque"
+
+    def create(self, snapshot: str, parent: str | None) -> None:  # noqa: ARG002 - see commit
+        paths = self._paths
+        os.makedirs(paths.links, 0o700, exist_ok=True)
+        os.mkdir(paths.folder(snapshot), 0o710)
+        os.mkdir(paths.diff(snapshot), 0o755)
+        os.chmod(paths.diff(snapshot), 0o755)
+        short = base64.b32encode(os.urandom(17)).decode()[:_SHORT]
+        os.symlink(paths.link_target(snapshot), paths.link(short))
+        _write(paths.file(snapshot, "link"), short.encode())
+
+    def apply(self, snapshot: str, reader: Reader, keeper: Keeper) -> Applied:
+        with self.open(snapshot) as root:
+            marks = _Marks(self._opaque)
+            return tar_apply.apply(reader, root, marks, keeper, privileged=self._privileged)
+
+    def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
+        if parent is not None:
+            self._stand_on(snapshot, parent)
+        if not (applied.implied or applied.links or applied.opaque_root):
+            return applied.size
+        with self.open(snapshot) as root, self._union(snapshot) as below:
+            for path in applied.implied:
+                _inherit(root, below, path)
+            copied = sum(_link_up(root, below, path, target) for path, target in applied.links.items())
+            if applied.opaque_root:
+                for name in below.names(b"").difference(root.names(b"")):
+                    os.mknod(name, stat.S_IFCHR, dir_fd=root.fd)
+        return applied.size + copied
+
+    def prepare(self, snapshot: str, parent: str | None) -> None:
+        self.create(snapshot, parent)
+        if parent is not None:
+            self._stand_on(snapshot, parent)
+
+    def _stand_on(self, snapshot: str, parent: str) -> None:
+        paths = self._paths
+        lowers = [f"l/{self._link(parent)}", *self._lowers(parent)]
+        if len(lowers) > MAX_DEPTH:
+            raise TooDeep(f"max depth exceeded: {len(lowers)} layers, at most {MAX_DEPTH} can be mounted")
+        os.makedirs(paths.file(snapshot, "work"), 0o700, exist_ok=True)
+        _write(paths.file(parent, "committed"), b"", 0o600)
+        _write(paths.file(snapshot, "lower"), ":".join(lowers).encode())
+
+    def mount(self, snapshot: str) -> Mount:
+        lowers = tuple(self._lowers(snapshot))
+        diff = f"{snapshot}/diff"
+        if not lowers:
+            return Mount(self._paths.home, upper=diff)
+        if os.path.exists(self._paths.file(snapshot, "committed")):
+            return Mount(self._paths.home, (diff, *lowers), user_xattrs=not self._privileged)
+        return Mount(self._paths.home, lowers, diff, f"{snapshot}/work", user_xattrs=not self._privileged)
+
+    def open(self, snapshot: str) -> Root:
+        try:
+            return Root(self._paths.diff(snapshot))
+        except FileNotFoundError as error:
+            raise DataLoss(f"the files of layer directory {snapshot} are gone from {self._paths.home}") from error
+
+    def changes(self, snapshot: str, parent: str | None) -> Iterator[Change]:  # noqa: ARG002 - `lower` says it
+        with self.open(snapshot) as root, self._union(snapshot) as below:
+            yield from changes(root, _Beneath(root, below, self._opaque))
+
+    def remove(self, snapshot: str) -> None:
+        with contextlib.suppress(NotFound, DataLoss):
+            os.unlink(self._paths.link(self._link(snapshot)))
+        remove_tree(self._paths.folder(snapshot))
+
+    def exists(self, snapshot: str) -> bool:
+        return os.path.isdir(self._paths.folder(snapshot))
+
+    def __iter__(self) -> Iterator[str]:
+        with contextlib.suppress(FileNotFoundError):
+            yield from sorted(name for name in os.listdir(self._paths.home) if name != "l")
+
+    def metadata(self, snapshot: str) -> dict[str, str]:
+        folder = self._paths.folder(snapshot)
+        data = {"MergedDir": f"{folder}/merged", "UpperDir": f"{folder}/diff", "WorkDir": f"{folder}/work"}
+        if lowers := self._folders(snapshot):
+            data["LowerDir"] = ":".join(lowers)
+        return data
+
+    def check(self, snapshot: str, parent: str | None) -> Iterator[str]:
+        if not os.path.isdir(self._paths.diff(snapshot)):
+            yield f"{self.name}/{snapshot}/diff is missing"
+            return
+        try:
+            short = self._link(snapshot)
+            expected = [f"l/{self._link(parent)}", *self._lowers(parent)] if parent else []
+            lowers = self._lowers(snapshot)
+        except (NotFound, DataLoss) as error:
+            yield str(error)
+            return
+        if _readlink(self._paths.link(short)) != self._paths.link_target(snapshot):
+            yield f"{self.name}/l/{short} does not lead to {snapshot}"
+        if lowers != expected:
+            yield f"{self.name}/{snapshot}/lower does not name the layers below it"
+
+    def _link(self, snapshot: str) -> str:
+        text = self._read(snapshot, "link")
+        if len(text) != _SHORT or not text.isalnum():
+            raise DataLoss(f"{self._paths.file(snapshot, 'link')} is damaged: {text[:40]!r}")
+        return text
+
+    def _lowers(self, snapshot: str) -> list[str]:
+        """Return the short names of all below a tree, the topmost first, as `l/<name>`."""
+        try:
+            return self._read(snapshot, "lower").split(":")
+        except NotFound:
+            return []
+
+    def _read(self, snapshot: str, name: str) -> str:
+        path = self._paths.file(snapshot, name)
+        try:
+            with open(path, "rb") as file:
+                return file.read(CHUNK).decode("ascii", "replace")
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotFound(f"{path} is missing") from error
+
+    def _folders(self, snapshot: str) -> list[str]:
+        """Return the absolute folders of all below a tree, the topmost first."""
+        folders: list[str] = []
+        for lower in self._lowers(snapshot):
+            target = _readlink(os.path.join(self._paths.home, lower))
+            if not target:
+                raise DataLoss(f"{self._paths.home}/{lower} is missing: {snapshot} stands on it")
+            folders.append(os.path.normpath(os.path.join(self._paths.links, target)))
+        return folders
+
+    def _union(self, snapshot: str) -> Union:
+        return Union(self._folders(snapshot), self._opaque)
+
+
+class _Marks:
+    """Whiteouts as overlayfs has them (the contract of `tar.apply.Whiteouts`)."""
+
+    def __init__(self, opaque: bytes) -> None:
+        self._opaque = opaque
+
+    def hide(self, root: Root, path: bytes) -> None:
+        folder, name = root.parent(path)
+        try:
+            os.mknod(name, stat.S_IFCHR, dir_fd=folder)
+        except FileExistsError:  # the layer itself brings the name: all below is hidden, but under a directory
+            if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                self.opaque(root, path)
+
+    def opaque(self, root: Root, path: bytes) -> None:
+        os.setxattr(b"/proc/self/fd/%d" % root.directory(path), self._opaque, b"y")
+
+    def made(self, path: bytes) -> None:
+        pass
+
+    def is_ours(self, path: bytes) -> bool:  # noqa: ARG002 - the directory was empty
+        return True
+
+
+class _Beneath:
+    """What a writable tree stands on, seen through its marks (the contract of `tar.changes.Below`)."""
+
+    def __init__(self, root: Root, below: Union, opaque: bytes) -> None:
+        self._root = root
+        self._below = below
+        self._attribute = opaque
+        self._opaque: dict[bytes, bool] = {b"": False}
+
+    def find(self, path: bytes) -> Place | None:
+        return self._below.find(path)
+
+    def gone(self, path: bytes, names: list[bytes]) -> list[bytes]:
+        folder = self._root.directory(path)
+        marked = {name for name in names if is_whiteout_inode(os.lstat(name, dir_fd=folder))}
+        if not self._is_opaque(path):
+            return [name for name in marked if self._below.find(path + b"/" + name if path else name)]
+        return list(self._below.names(path).difference(set(names) - marked))
+
+    def is_mark(self, info: os.stat_result) -> bool:
+        return is_whiteout_inode(info)
+
+    def _is_opaque(self, path: bytes) -> bool:
+        """Tell whether a directory, or one it is in, hides those below."""
+        known = self._opaque.get(path)
+        if known is None:
+            above, _, name = path.rpartition(b"/")
+            known = self._is_opaque(above) or is_opaque(self._root.directory(above), name, self._attribute)
+            self._opaque[path] = known
+        return known
+
+
+def _inherit(root: Root, below: Union, path: bytes) -> None:
+    """Give a directory that the tar only implies the metadata of the one below it."""
+    found = below.find(path)
+    if found is None or not stat.S_ISDIR(found.info.st_mode):
+        return
+    copy_metadata(found.folder, found.name, found.info, *root.parent(path))
+
+
+def _link_up(root: Root, below: Union, path: bytes, target: bytes) -> int:
+    """Make a hard link whose target lies below the layer: copy the target up first, as overlayfs does.
+
+    Where the layer hides the target, the link alone has the content. Returns the bytes copied.
+    """
+    folder, name = root.parent(target, make=True)
+    copied = 0
+    try:
+        hidden = is_whiteout_inode(os.lstat(name, dir_fd=folder))
+    except FileNotFoundError:
+        hidden = False
+        copied = _copy_up(root, below, target, target, path)
+    if hidden:
+        return _copy_up(root, below, target, path, path)
+    source = os.dup(root.parent(target)[0])
+    try:
+        folder, link = root.parent(path)
+        os.link(name, link, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(source)
+    return copied
+
+
+def _copy_up(root: Root, below: Union, target: bytes, path: bytes, wanted: bytes) -> int:
+    found = below.find(target)
+    if found is None or stat.S_ISDIR(found.info.st_mode):
+        raise InvalidTar(f"hard link {os.fsdecode(wanted)!r} to {os.fsdecode(target)!r}, which is in no layer below")
+    return copy_file(found.folder, found.name, *root.parent(path))
+
+
+def _write(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Write a file of a tree that nothing refers to yet: its caller makes all of it durable at once."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, mode)
+    try:
+        os.write(fd, data)
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
+
+
+def _readlink(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

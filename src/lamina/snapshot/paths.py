@@ -1,0 +1,55 @@
+"""Where the drivers keep their trees. Nobody else joins these paths.
+
+overlay2/                       Docker's layout, byte for byte (moby, daemon/graphdriver/overlay2)
+  l/<26 letters>                a short name: a link to ../<id>/diff, so that many fit one mount's options
+  <id>/                         a layer (its cache id), or a container's tree (its mount id)
+    diff/                       the files that it brings
+    link                        its short name
+    lower                       short names of all below it, the topmost first: l/AAA:l/BBB; absent on a base
+    work/                       for overlayfs; absent on a base
+    committed                   empty; there once something stands on top of it
+    merged/                     where dockerd mounts it; not used here
+vfs/dir/<id>/                   a whole tree
+"""
+
+import os
+
+
+class Overlay2Paths:
+    """The paths of an overlay2 folder; all are relative to `home` but those that say absolute."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.links = os.path.join(home, "l")
+
+    def folder(self, snapshot: str) -> str:
+        """The absolute folder of a tree."""
+        return os.path.join(self.home, snapshot)
+
+    def diff(self, snapshot: str) -> str:
+        """The absolute folder of a tree's files."""
+        return os.path.join(self.home, snapshot, "diff")
+
+    def file(self, snapshot: str, name: str) -> str:
+        """The absolute path of `link`, `lower`, `work`, `committed` or `merged` of a tree."""
+        return os.path.join(self.home, snapshot, name)
+
+    def link(self, short: str) -> str:
+        """The absolute path of a short name."""
+        return os.path.join(self.links, short)
+
+    @staticmethod
+    def link_target(snapshot: str) -> str:
+        """What the link of a tree says."""
+        return f"../{snapshot}/diff"
+
+
+class VfsPaths:
+    """The paths of a vfs folder."""
+
+    def __init__(self, home: str) -> None:
+        self.folder = os.path.join(home, "dir")
+
+    def tree(self, snapshot: str) -> str:
+        """The folder of a tree."""
+        return os.path.join(self.folder, snapshot)

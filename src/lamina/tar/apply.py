@@ -1,0 +1,370 @@
+"""A layer's entries into a tree, in one pass (image-spec, layer.md, Applying Changesets).
+
+Whiteouts and opaque markers concern only what lies below the layer, never what the layer itself brings, in
+whatever order they come. Names stay inside the tree: see `root`. As Docker does, the entry of the root itself
+is passed over, an entry replaces what an earlier one of its name made, except that directories merge, and a
+time out of range becomes the epoch.
+
+Metadata is set in the one order that loses nothing: owner, extended attributes, mode, times; directories at
+the end, the deepest first. Without privilege, owners and devices stay in the tar only, and every file can be
+read by its owner.
+"""
+
+import errno
+import os
+import stat
+from typing import Protocol
+
+import msgspec
+
+from ..errors import LaminaError, ResourceExhausted
+from ..files import remove_tree
+from . import whiteout
+from .header import (
+    BLOCK_DEVICE,
+    CHARACTER,
+    DIRECTORY,
+    FIFO,
+    HARDLINK,
+    REGULAR,
+    SYMLINK,
+    Entry,
+    InvalidTar,
+)
+from .reader import Reader
+from .root import Root, clean, is_whiteout
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_TIME = 1 << 62
+_UNSUPPORTED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
+
+
+class ApplyFailed(LaminaError):
+    """The system refused to make a layer's file."""
+
+
+class Whiteouts(Protocol):
+    """How a kind of tree shows what a layer takes away."""
+
+    def hide(self, root: Root, path: bytes) -> None:
+        """Make sure that nothing of the layers below shows at a clean path, whose parent is there."""
+        ...
+
+    def opaque(self, root: Root, path: bytes) -> None:
+        """Make sure that nothing of the layers below shows inside the directory at a clean path."""
+        ...
+
+    def made(self, path: bytes) -> None:
+        """Learn that the layer itself brings something at a clean path."""
+        ...
+
+    def is_ours(self, path: bytes) -> bool:
+        """Tell whether what is at a clean path came from this layer."""
+        ...
+
+
+class Keeper(Protocol):
+    """Takes the contents of files that a later entry of the same layer replaces; see `split.Recorder`."""
+
+    def keep(self, fd: int) -> None:
+        """Take the content of an open file, which is about to go."""
+        ...
+
+
+class Applied(msgspec.Struct):
+    """What an application did, and what is left until the layer's parent is known.
+
+    Attributes:
+        size: bytes of the layer's files and links, each inode once: Docker's size of a layer.
+        implied: directories that have no entry, and so no metadata of their own.
+        links: hard links whose targets lie below the layer, by name, in order.
+        opaque_root: the root hides all below it.
+    """
+
+    size: int = 0
+    implied: list[bytes] = []
+    links: dict[bytes, bytes] = {}
+    opaque_root: bool = False
+
+
+def apply(
+    reader: Reader, root: Root, whiteouts: Whiteouts, keeper: Keeper | None = None, *, privileged: bool = True
+) -> Applied:
+    """Make the entries of a tar below a directory.
+
+    Raises:
+        InvalidTar: an entry cannot be what it says.
+        Breakout: a name leads outside.
+        ResourceExhausted: the disk is full.
+        ApplyFailed: the system refused otherwise; the message names the entry.
+    """
+    applier = _Applier(root, whiteouts, keeper, privileged)
+    name = b""
+    try:
+        for entry in reader:
+            name = entry.name
+            applier.entry(entry, reader)
+        return applier.finish()
+    except OSError as error:
+        what = f"cannot unpack {os.fsdecode(name[:200])!r}: {error.strerror}"
+        kind = ResourceExhausted if error.errno in (errno.ENOSPC, errno.EDQUOT) else ApplyFailed
+        raise kind(what) from error
+
+
+class _Applier:
+    def __init__(self, root: Root, whiteouts: Whiteouts, keeper: Keeper | None, privileged: bool) -> None:
+        self._root = root
+        self._whiteouts = whiteouts
+        self._keeper = keeper
+        self._privileged = privileged
+        self._owner = (os.geteuid(), os.getegid())
+        if os.fstat(root.fd).st_mode & stat.S_ISGID:
+            self._owner = (-1, -1)  # files inherit the group: set it always
+        self._directories: dict[bytes, Entry] = {}
+        self._applied = Applied()
+
+    def entry(self, entry: Entry, reader: Reader) -> None:
+        """Make one entry."""
+        path = clean(entry.name)
+        if not path:
+            return
+        if whiteout.is_special(path):
+            self._whiteout(path)
+            return
+        folder, name = self._root.parent(path, make=True)
+        if path in self._applied.links:
+            del self._applied.links[path]
+        if entry.type == REGULAR:
+            self._file(entry, reader, folder, path, name)
+        elif entry.type == DIRECTORY:
+            self._directory(entry, folder, path, name)
+        elif entry.type == SYMLINK:
+            self._symlink(entry, folder, path, name)
+        elif entry.type == HARDLINK:
+            self._hardlink(entry, path, name)
+        else:
+            self._device(entry, folder, path, name)
+        self._whiteouts.made(path)
+
+    def finish(self) -> Applied:
+        """Set the directories' metadata; return the outcome."""
+        applied = self._applied
+        for path in self._root.uncovered:
+            self._whiteouts.opaque(self._root, path)
+        for path, entry in reversed(self._directories.items()):
+            folder, name = self._root.parent(path)
+            try:
+                fd = os.open(name, _OPEN_DIRECTORY, dir_fd=folder)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # a later entry replaced it
+            try:
+                self._describe(fd, entry, 0o700)
+            finally:
+                os.close(fd)
+        applied.implied = [path for path in self._root.made if path not in self._directories]
+        return applied
+
+    def _file(self, entry: Entry, reader: Reader, folder: int, path: bytes, name: bytes) -> None:
+        try:
+            fd = os.open(name, _CREATE, 0o600, dir_fd=folder)
+        except FileExistsError:
+            folder = self._clear(path)
+            fd = os.open(name, _CREATE, 0o600, dir_fd=folder)
+        try:
+            if entry.sparse is not None:
+                self._applied.size += _write_sparse(fd, entry.sparse, reader)
+            else:
+                self._applied.size += entry.size
+                for piece in reader.content():
+                    _write(fd, piece)
+            self._describe(fd, entry, 0o600)
+        finally:
+            os.close(fd)
+
+    def _describe(self, fd: int, entry: Entry, needed: int) -> None:
+        """Set owner, attributes, mode and times of an open file or directory."""
+        mode = entry.mode
+        if not self._privileged:
+            mode = mode & 0o1777 | needed
+        elif (entry.uid, entry.gid) != self._owner:
+            os.fchown(fd, entry.uid, entry.gid)
+        if entry.xattrs:
+            _set_xattrs(fd, entry, follow=True)
+        os.fchmod(fd, mode)
+        os.utime(fd, ns=_times(entry))
+
+    def _directory(self, entry: Entry, folder: int, path: bytes, name: bytes) -> None:
+        try:
+            os.mkdir(name, 0o700, dir_fd=folder)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                uncovers = is_whiteout(folder, name)
+                os.mkdir(name, 0o700, dir_fd=self._clear(path))
+                if uncovers:
+                    self._whiteouts.opaque(self._root, path)
+        self._directories[path] = entry
+
+    def _symlink(self, entry: Entry, folder: int, path: bytes, name: bytes) -> None:
+        if not entry.linkname:
+            raise InvalidTar(f"symbolic link {os.fsdecode(entry.name[:200])!r} without a target")
+        try:
+            os.symlink(entry.linkname, name, dir_fd=folder)
+        except FileExistsError:
+            folder = self._clear(path)
+            os.symlink(entry.linkname, name, dir_fd=folder)
+        self._applied.size += len(entry.linkname)
+        self._describe_at(folder, name, entry)
+
+    def _hardlink(self, entry: Entry, path: bytes, name: bytes) -> None:
+        target = clean(entry.linkname)
+        try:
+            source, source_name = self._root.parent(target)
+            source = os.dup(source)
+        except FileNotFoundError:
+            self._clear(path)
+            self._applied.links[path] = target
+            return
+        try:
+            if not _same_file(source, source_name, self._root.parent(path)):
+                folder = self._clear(path)
+                if is_whiteout(source, source_name):
+                    raise FileNotFoundError
+                os.link(source_name, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            self._applied.links[path] = target
+        except PermissionError as error:
+            raise InvalidTar(f"hard link {os.fsdecode(entry.name[:200])!r} to a directory") from error
+        finally:
+            os.close(source)
+
+    def _device(self, entry: Entry, folder: int, path: bytes, name: bytes) -> None:
+        kinds = {CHARACTER: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}
+        if entry.type not in kinds:
+            raise InvalidTar(f"entry {os.fsdecode(entry.name[:200])!r} has the unknown type {entry.type!r}")
+        if entry.type != FIFO and not self._privileged:
+            return
+        folder = self._clear(path)
+        os.mknod(name, kinds[entry.type] | 0o600, os.makedev(entry.major, entry.minor), dir_fd=folder)
+        self._describe_at(folder, name, entry)
+        os.chmod(name, entry.mode, dir_fd=folder)
+
+    def _describe_at(self, folder: int, name: bytes, entry: Entry) -> None:
+        """Set owner, attributes and times of what cannot be opened."""
+        if self._privileged:
+            if (entry.uid, entry.gid) != self._owner:
+                os.chown(name, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+            if entry.xattrs:
+                _set_xattrs(b"/proc/self/fd/%d/%b" % (folder, name), entry, follow=False)
+        os.utime(name, ns=_times(entry), dir_fd=folder, follow_symlinks=False)
+
+    def _whiteout(self, path: bytes) -> None:
+        folder, slash, name = path.rpartition(b"/")
+        hidden = whiteout.hides(name)
+        if name in (whiteout.PREFIX, whiteout.PREFIX + b".", whiteout.PREFIX + b".."):
+            raise InvalidTar(f"whiteout without a name: {os.fsdecode(path[:200])!r}")
+        if whiteout.is_special(folder):
+            return
+        if name == whiteout.OPAQUE:
+            self._applied.opaque_root |= not folder
+            self._root.directory(folder, make=True)
+            self._whiteouts.opaque(self._root, folder)
+        elif hidden and folder + slash + hidden not in self._applied.links:
+            self._root.directory(folder, make=True)
+            self._whiteouts.hide(self._root, folder + slash + hidden)
+
+    def _clear(self, path: bytes) -> int:
+        """Remove what is at a path, keeping the contents that this layer brought; return its folder."""
+        folder, name = self._root.parent(path)
+        try:
+            info = os.lstat(name, dir_fd=folder)
+        except FileNotFoundError:
+            return folder
+        self._applied.size -= self._give_up(path, info)
+        folder, name = self._root.parent(path)
+        if stat.S_ISDIR(info.st_mode):
+            self._root.forget()
+            folder, name = self._root.parent(path)
+            remove_tree(name, folder)
+        else:
+            os.unlink(name, dir_fd=folder)
+        return folder
+
+    def _give_up(self, path: bytes, info: os.stat_result) -> int:
+        """Hand the layer's own files at or below a path to the keeper; return the bytes that go with them."""
+        lost = 0
+        names: dict[int, int] = {}
+        folder, name = self._root.parent(path)
+        found = self._root.walk(path) if stat.S_ISDIR(info.st_mode) else iter([(path, folder, name, info)])
+        for inner, place, file, status in found:
+            if stat.S_ISDIR(status.st_mode) or not self._whiteouts.is_ours(inner):
+                continue
+            names[status.st_ino] = names.get(status.st_ino, 0) + 1
+            if names[status.st_ino] == status.st_nlink:
+                lost += status.st_size
+            if self._keeper is not None and stat.S_ISREG(status.st_mode):
+                _keep(self._keeper, place, file)
+        return lost
+
+
+def _keep(keeper: Keeper, folder: int, name: bytes) -> None:
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+    try:
+        keeper.keep(fd)
+    finally:
+        os.close(fd)
+
+
+def _write(fd: int, piece: memoryview) -> None:
+    done = os.write(fd, piece)
+    while done < len(piece):
+        done += os.write(fd, piece[done:])
+
+
+def _write_sparse(fd: int, sparse: tuple[int, list[tuple[int, int]]], reader: Reader) -> int:
+    """Write the stored pieces where they belong; return the full size."""
+    size, pieces = sparse
+    os.ftruncate(fd, size)
+    content = reader.content()
+    piece = memoryview(b"")
+    for offset, length in pieces:
+        while length:
+            if not piece:
+                piece = next(content)
+            done = os.pwrite(fd, piece[:length], offset)
+            offset, length, piece = offset + done, length - done, piece[done:]  # noqa: PLW2901 - a cursor
+    return size
+
+
+def _times(entry: Entry) -> tuple[int, int]:
+    mtime = entry.mtime if 0 <= entry.mtime < _MAX_TIME else 0
+    return mtime, mtime
+
+
+def _set_xattrs(target: int | bytes, entry: Entry, *, follow: bool) -> None:
+    for key, value in entry.xattrs.items():
+        try:
+            os.setxattr(target, key, value, follow_symlinks=follow)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+
+
+def _same_file(folder: int, name: bytes, other: tuple[int, bytes]) -> bool:
+    try:
+        return os.path.samestat(os.lstat(name, dir_fd=folder), os.lstat(other[1], dir_fd=other[0]))
+    except FileNotFoundError:
+        return False
+
+
+def usage(root: Root) -> int:
+    """Return the bytes of all files and links below a directory, each inode once: Docker's size of a layer."""
+    total = 0
+    seen: set[int] = set()
+    for _, _, _, info in root.walk():
+        if stat.S_ISDIR(info.st_mode) or info.st_ino in seen:
+            continue
+        if info.st_nlink > 1:
+            seen.add(info.st_ino)
+        total += info.st_size
+    return total

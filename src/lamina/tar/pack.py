@@ -1,0 +1,149 @@
+"""Files to a tar stream: the same tree gives the same bytes, on any machine.
+
+Times are whole seconds, owners are numbers, extended attributes are sorted. Left out are sockets, and the
+attributes that a machine or an overlay put there for itself. A file with several names is stored under the
+first and linked from the others. Whiteouts have the time zero.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+
+from ..errors import FailedPrecondition
+from ..streams import CHUNK
+from . import whiteout
+from .changes import Change, Kind
+from .header import (
+    BLOCK,
+    BLOCK_DEVICE,
+    CHARACTER,
+    DIRECTORY,
+    FIFO,
+    HARDLINK,
+    REGULAR,
+    SYMLINK,
+    Entry,
+    blocks,
+    padding,
+)
+from .root import Root
+
+_KINDS = {
+    stat.S_IFREG: REGULAR,
+    stat.S_IFDIR: DIRECTORY,
+    stat.S_IFLNK: SYMLINK,
+    stat.S_IFCHR: CHARACTER,
+    stat.S_IFBLK: BLOCK_DEVICE,
+    stat.S_IFIFO: FIFO,
+}
+_LOCAL_XATTRS = ("trusted.overlay.", "user.overlay.", "security.selinux", "security.ima", "security.evm")
+_END = bytes(2 * BLOCK)
+_SECOND = 1_000_000_000
+
+
+class Changed(FailedPrecondition):
+    """A file got shorter while it was read."""
+
+
+def pack(changes: Iterable[Change], root: Root, *, latest: int | None = None) -> Iterator[bytes]:
+    """Yield the tar of some changes to a tree, whiteouts for the deleted, in pieces of about a chunk.
+
+    Args:
+        changes: in the order of the tar.
+        root: the tree; it should not change meanwhile.
+        latest: times after it, in seconds since the epoch, become it (SOURCE_DATE_EPOCH).
+
+    Raises:
+        Changed: a file got shorter meanwhile.
+    """
+    links: dict[tuple[int, int], bytes] = {}
+    parts: list[bytes] = []
+    pending = 0
+    for change in changes:
+        for data in _member(change, root, links, latest):
+            parts.append(data)
+            pending += len(data)
+            if pending >= CHUNK:
+                yield b"".join(parts)
+                parts.clear()
+                pending = 0
+    parts.append(_END)
+    yield b"".join(parts)
+
+
+def everything(root: Root) -> Iterator[Change]:
+    """Yield all of a tree as added."""
+    return (Change(Kind.ADDED, path, info) for path, _, _, info in root.walk())
+
+
+def _member(change: Change, root: Root, links: dict[tuple[int, int], bytes], latest: int | None) -> Iterator[bytes]:
+    if change.info is None:
+        folder, slash, name = change.path.rpartition(b"/")
+        yield blocks(Entry(folder + slash + whiteout.PREFIX + name, mode=0o600))
+        return
+    if stat.S_ISSOCK(change.info.st_mode):
+        return
+    folder_fd, name = root.parent(change.path)
+    if not stat.S_ISREG(change.info.st_mode):
+        yield blocks(entry(change.path, change.info, folder_fd, name, latest))
+        return
+    inode = (change.info.st_dev, change.info.st_ino)
+    if first := links.get(inode):
+        yield blocks(_linked(entry(change.path, change.info, folder_fd, name, latest), first))
+        return
+    if change.info.st_nlink > 1:
+        links[inode] = change.path
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd)
+    try:
+        info = os.fstat(fd)
+        yield blocks(entry(change.path, info, folder_fd, name, latest))
+        yield from _content(fd, info.st_size, change.path)
+    finally:
+        os.close(fd)
+
+
+def entry(path: bytes, info: os.stat_result, folder: int, name: bytes, latest: int | None = None) -> Entry:
+    """Return the tar entry of a file of a tree, as `pack` writes it."""
+    kind = _KINDS[stat.S_IFMT(info.st_mode)]
+    seconds = info.st_mtime_ns // _SECOND
+    result = Entry(
+        path + b"/" if kind == DIRECTORY else path,
+        kind,
+        stat.S_IMODE(info.st_mode),
+        info.st_uid,
+        info.st_gid,
+        info.st_size if kind == REGULAR else 0,
+        (seconds if latest is None else min(seconds, latest)) * _SECOND,
+    )
+    if kind == SYMLINK:
+        result.linkname = os.readlink(name, dir_fd=folder)
+    elif kind in (CHARACTER, BLOCK_DEVICE):
+        result.major, result.minor = os.major(info.st_rdev), os.minor(info.st_rdev)
+    result.xattrs = _xattrs(folder, name)
+    return result
+
+
+def _linked(result: Entry, first: bytes) -> Entry:
+    result.type, result.linkname, result.size = HARDLINK, first, 0
+    return result
+
+
+def _xattrs(folder: int, name: bytes) -> dict[bytes, bytes]:
+    path = b"/proc/self/fd/%d/%b" % (folder, name)
+    try:
+        keys = os.listxattr(path, follow_symlinks=False)
+    except OSError:
+        return {}
+    kept = [key for key in keys if not key.startswith(_LOCAL_XATTRS)]
+    return {os.fsencode(key): os.getxattr(path, key, follow_symlinks=False) for key in kept}
+
+
+def _content(fd: int, size: int, path: bytes) -> Iterator[bytes]:
+    left = size
+    while left:
+        data = os.read(fd, min(left, CHUNK))
+        if not data:
+            raise Changed(f"{os.fsdecode(path)!r} got shorter while it was read")
+        left -= len(data)
+        yield data
+    yield padding(size)

@@ -1,0 +1,199 @@
+"""A tar stream as a sequence of entries, read once, in constant memory.
+
+    for entry in (tar := Reader(stream, recorder)):
+        for piece in tar.content():
+            ...
+
+A recorder sees every byte of the stream once, in its order: headers and padding as `raw`, contents as their
+checksum or, where they will not lie on disk as a file, as `raw` too. See `split`.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from ..streams import CHUNK
+from ..streams import Reader as Stream
+from . import sparse
+from .header import (
+    BLOCK,
+    EXTENSIONS,
+    GNU_LINK,
+    GNU_NAME,
+    GNU_SPARSE,
+    PAX_GLOBAL,
+    REGULAR,
+    Entry,
+    InvalidTar,
+    override,
+    parse,
+    pax_records,
+    settle,
+)
+
+MAX_EXTENSION = 1 << 20
+"""The largest pax header or GNU long name that is read, in bytes."""
+
+_ZERO_BLOCK = bytes(BLOCK)
+
+
+class Recorder(Protocol):
+    """Sees all bytes of a tar that its reader passes; see `split.Recorder`."""
+
+    def raw(self, data: bytes | memoryview) -> None:
+        """Take bytes that only the tar has."""
+        ...
+
+    def stores(self, entry: Entry) -> bool:
+        """Tell whether the content of an entry will be a file in the tree, to be found again by its name."""
+        ...
+
+    def piece(self, data: memoryview) -> None:
+        """Take a part of such a content."""
+        ...
+
+    def file(self, entry: Entry) -> None:
+        """Take an entry whose header was given as `raw` and whose content, if any, in pieces."""
+        ...
+
+
+class Reader:
+    """Iterate over the entries of a tar stream; the content of one is gone when the next is asked for.
+
+    The whole stream is read: what follows the end of the archive too. Not thread-safe.
+
+    Raises:
+        InvalidTar: from the iteration, when the stream is damaged, ends early, or breaks a bound.
+    """
+
+    def __init__(self, stream: Stream, recorder: Recorder | None = None) -> None:
+        self._stream = stream
+        self._recorder = recorder
+        self._buffer = b""
+        self._view = memoryview(b"")
+        self._at = 0
+        self._offset = 0  # of the buffer in the stream
+        self._left = 0  # of the content of the current entry
+        self._stored = False  # the recorder takes that content as a file
+
+    def __iter__(self) -> Iterator[Entry]:
+        while (block := self._header_block()) is not None:
+            entry = self._entry(block)
+            if entry is None:
+                continue
+            self._left = entry.size
+            self._stored = self._recorder is not None and entry.sparse is None and self._recorder.stores(entry)
+            yield entry
+            for _ in self.content():
+                pass
+            if self._recorder is not None and self._stored:
+                self._recorder.file(entry)
+            self._raw(-entry.size % BLOCK)
+        self._drain()
+
+    def content(self) -> Iterator[memoryview]:
+        """Yield what is left of the current entry's content, in pieces that stay valid."""
+        take = None
+        if self._recorder is not None:
+            take = self._recorder.piece if self._stored else self._recorder.raw
+        while self._left:
+            at = self._at
+            if at == len(self._buffer):
+                self._fill(self._left)
+                at = 0
+            piece = self._view[at : at + self._left]
+            size = len(piece)
+            self._at = at + size
+            self._left -= size
+            if take:
+                take(piece)
+            yield piece
+
+    def _header_block(self) -> bytes | None:
+        """Return the next block that is not zero, or None at the end of the archive."""
+        if self._at == len(self._buffer) and not self._more():
+            return None
+        block = self._raw(BLOCK)
+        if block != _ZERO_BLOCK:
+            return block
+        if self._at == len(self._buffer) and not self._more():
+            return None
+        block = self._raw(BLOCK)
+        if block != _ZERO_BLOCK:
+            raise InvalidTar(f"tar goes on after a zero block at byte {self._position - BLOCK}")
+        return None
+
+    def _entry(self, block: bytes) -> Entry | None:
+        """Return the entry that begins with a header block, its extension headers included."""
+        start = self._position - BLOCK
+        records: list[tuple[bytes, bytes]] = []
+        while True:
+            entry = parse(block, self._position - BLOCK)
+            if entry.type not in EXTENSIONS:
+                break
+            data = self._extension(entry)
+            if entry.type == PAX_GLOBAL:
+                return None
+            if entry.type in (GNU_NAME, GNU_LINK):
+                records.append((b"path" if entry.type == GNU_NAME else b"linkpath", data.split(b"\0", 1)[0]))
+            else:
+                records.extend(pax_records(data))
+            block = self._raw(BLOCK)
+        if records:
+            override(entry, records)
+        if entry.type == GNU_SPARSE or (records and entry.type == REGULAR):
+            sparse.read(entry, block, records, self._raw)
+        return settle(entry, start)
+
+    def _extension(self, entry: Entry) -> bytes:
+        if not 0 <= entry.size <= MAX_EXTENSION:
+            raise InvalidTar(f"tar extension header of {entry.size} bytes; at most {MAX_EXTENSION} are read")
+        data = self._raw(entry.size)
+        self._raw(-entry.size % BLOCK)
+        return data
+
+    @property
+    def _position(self) -> int:
+        return self._offset + self._at
+
+    def _raw(self, size: int) -> bytes:
+        """Return `size` bytes that are no content, and record them."""
+        at, end = self._at, self._at + size
+        if end <= len(self._buffer):
+            data = self._buffer[at:end]
+            self._at = end
+        else:
+            data = self._gather(size)
+        if self._recorder is not None and size:
+            self._recorder.raw(data)
+        return data
+
+    def _gather(self, size: int) -> bytes:
+        parts: list[bytes] = []
+        while size:
+            if self._at == len(self._buffer):
+                self._fill(size)
+            part = self._buffer[self._at : self._at + size]
+            self._at += len(part)
+            size -= len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _fill(self, missing: int) -> None:
+        if not self._more():
+            raise InvalidTar(f"tar ends early: {missing} bytes are missing at byte {self._position}")
+
+    def _more(self) -> bool:
+        """Read the next chunk of the stream; the current one is used up."""
+        self._offset += len(self._buffer)
+        self._buffer = self._stream.read(CHUNK)
+        self._view = memoryview(self._buffer)
+        self._at = 0
+        return bool(self._buffer)
+
+    def _drain(self) -> None:
+        """Read what follows the end of the archive, padding as a rule."""
+        while True:
+            if self._recorder is not None and self._at < len(self._buffer):
+                self._recorder.raw(self._view[self._at :])
+            if not self._more():
+                return

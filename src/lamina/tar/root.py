@@ -1,0 +1,224 @@
+"""Names below a directory, resolved so that no name, link or race leads outside of it.
+
+A path is followed one component at a time from the directory's descriptor, never through a symbolic link the
+kernel follows: where a component is a link, its text is resolved here, as if the directory were `/`. What is
+opened is always below the directory, also while another process swaps links.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from types import TracebackType
+
+from ..errors import InvalidArgument
+
+_OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MAX_LINKS = 40
+
+
+class Breakout(InvalidArgument):
+    """A name leads out of the tree it belongs to."""
+
+    def __init__(self, name: bytes) -> None:
+        super().__init__(f"{os.fsdecode(name[:200])!r} is outside of the tree")
+
+
+class NotBelow(InvalidArgument):
+    """A name's parent is not a directory."""
+
+
+def clean(name: bytes) -> bytes:
+    """Return a name relative to the root, without `.`, `..`, double and outer slashes; the root is empty.
+
+    Raises:
+        Breakout: it leads above the root, or holds a NUL byte.
+    """
+    name = name.removeprefix(b"./").strip(b"/")
+    if b"/." not in name and b"//" not in name and not name.startswith(b".") and b"\0" not in name:
+        return name
+    parts: list[bytes] = []
+    for part in name.split(b"/"):
+        if part == b"..":
+            if not parts:
+                raise Breakout(name)
+            parts.pop()
+        elif part not in (b"", b"."):
+            parts.append(part)
+    if b"\0" in name:
+        raise Breakout(name)
+    return b"/".join(parts)
+
+
+class Root:
+    """The directories below one, opened by clean path and kept open, a bounded number at a time.
+
+    A context manager; the descriptors it returns are its own, and valid until the next call.
+    """
+
+    def __init__(self, path: str | bytes | int, max_open: int = 64) -> None:
+        self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY) if not isinstance(path, int) else os.dup(path)
+        self._open: dict[bytes, int] = {}
+        self._max_open = max_open
+        self.made: list[bytes] = []
+        """Clean paths of the directories that were made because something belongs below them."""
+        self.uncovered: list[bytes] = []
+        """Those of them that took the place of an overlay whiteout."""
+
+    def __enter__(self) -> "Root":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give all descriptors back."""
+        self.forget()
+        os.close(self.fd)
+
+    def forget(self) -> None:
+        """Close the directories kept open: call it before one of them is moved or removed."""
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()
+
+    def parent(self, path: bytes, *, make: bool = False) -> tuple[int, bytes]:
+        """Return a descriptor of the directory that holds a clean path, and the last component.
+
+        With `make`, directories that are missing are made (mode 0755) and noted in `made`.
+
+        Raises:
+            FileNotFoundError: a directory is missing, without `make`.
+            NotBelow: a component is no directory, or links lead in a circle.
+        """
+        folder, _, name = path.rpartition(b"/")
+        return self.directory(folder, make=make), name
+
+    def directory(self, path: bytes, *, make: bool = False) -> int:
+        """Return a descriptor (O_PATH) of the directory at a clean path; see `parent`."""
+        if not path:
+            return self.fd
+        fd = self._open.get(path)
+        if fd is not None:
+            return fd
+        if len(self._open) >= self._max_open:
+            self.forget()
+        above, _, last = path.rpartition(b"/")
+        base = self._open.get(above) if above else self.fd
+        try:
+            fd = os.open(last, _OPEN, dir_fd=base) if base is not None else self._walk(path, make)
+        except OSError:  # a link, or missing
+            fd = self._walk(path, make)
+        self._open[path] = fd
+        return fd
+
+    def walk(self, path: bytes = b"") -> Iterator[tuple[bytes, int, bytes, os.stat_result]]:
+        """Yield all below a directory, parents first and names sorted: clean path, folder, name, lstat.
+
+        Links are not followed. Neither depth nor width costs more than the names of the open directories.
+        """
+        todo = [(path, sorted(self.names(path), reverse=True))]
+        while todo:
+            above, names = todo[-1]
+            if not names:
+                todo.pop()
+                continue
+            name = names.pop()
+            inner = above + b"/" + name if above else name
+            folder = self.directory(above)
+            info = os.lstat(name, dir_fd=folder)
+            yield inner, folder, name, info
+            if stat.S_ISDIR(info.st_mode):
+                todo.append((inner, sorted(self.names(inner), reverse=True)))
+
+    def names(self, path: bytes) -> list[bytes]:
+        """Return the names in the directory at a clean path."""
+        fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.directory(path))
+        try:
+            return [os.fsencode(name) for name in os.listdir(fd)]
+        finally:
+            os.close(fd)
+
+    def _walk(self, path: bytes, make: bool) -> int:
+        """Open a directory component by component."""
+        todo = path.split(b"/")[::-1]
+        done: list[bytes] = []
+        links = 0
+        fd = os.dup(self.fd)
+        try:
+            while todo:
+                part = todo.pop()
+                if part == b"..":
+                    done = done[:-1]
+                    fd = _swap(fd, self._reopen(done))
+                    continue
+                try:
+                    inner = self._enter(fd, part, done, make)
+                except OSError as error:
+                    if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                        raise
+                    links += 1
+                    target = self._link(fd, part, path, links)
+                    if target.startswith(b"/"):
+                        done = []
+                        fd = _swap(fd, os.dup(self.fd))
+                    todo += [piece for piece in target.split(b"/")[::-1] if piece not in (b"", b".")]
+                    continue
+                fd = _swap(fd, inner)
+                done.append(part)
+            return os.dup(fd)
+        finally:
+            os.close(fd)
+
+    def _enter(self, fd: int, part: bytes, done: list[bytes], make: bool) -> int:
+        try:
+            return os.open(part, _OPEN, dir_fd=fd)
+        except FileNotFoundError:
+            if not make:
+                raise
+        except OSError as error:
+            if not (make and error.errno == errno.ENOTDIR and is_whiteout(fd, part)):
+                raise
+            os.unlink(part, dir_fd=fd)
+            self.uncovered.append(b"/".join([*done, part]))
+        os.mkdir(part, 0o755, dir_fd=fd)
+        self.made.append(b"/".join([*done, part]))
+        return os.open(part, _OPEN, dir_fd=fd)
+
+    def _reopen(self, done: list[bytes]) -> int:
+        fd = os.dup(self.fd)
+        try:
+            for part in done:
+                fd = _swap(fd, os.open(part, _OPEN, dir_fd=fd))
+            return os.dup(fd)
+        finally:
+            os.close(fd)
+
+    def _link(self, fd: int, part: bytes, path: bytes, links: int) -> bytes:
+        try:
+            target = os.readlink(part, dir_fd=fd)
+        except OSError as error:
+            raise NotBelow(f"{os.fsdecode(path)!r}: {os.fsdecode(part)!r} is not a directory") from error
+        if links > _MAX_LINKS:
+            raise NotBelow(f"{os.fsdecode(path)!r}: too many symbolic links")
+        return target
+
+
+def _swap(old: int, new: int) -> int:
+    os.close(old)
+    return new
+
+
+def is_whiteout(fd: int, name: bytes) -> bool:
+    """Tell whether `name` in a directory is an overlay whiteout."""
+    with contextlib.suppress(OSError):
+        return is_whiteout_inode(os.lstat(name, dir_fd=fd))
+    return False
+
+
+def is_whiteout_inode(info: os.stat_result) -> bool:
+    """Tell whether an inode is an overlay whiteout: a character device 0:0 (the kernel's overlayfs.rst)."""
+    return info.st_rdev == 0 and stat.S_ISCHR(info.st_mode)
