@@ -20,7 +20,7 @@ from ..tar.apply import Applied, Keeper
 from ..tar.changes import Change, Place, changes
 from ..tar.header import InvalidTar
 from ..tar.reader import Reader
-from ..tar.root import Root, is_whiteout_inode
+from ..tar.root import NotBelow, Root, is_whiteout, is_whiteout_inode
 from .copying import copy_file, copy_metadata
 from .driver import Driver
 from .paths import Overlay2Paths
@@ -65,16 +65,27 @@ class Overlay2(Driver):
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if parent is not None:
             self._stand_on(snapshot, parent)
-        if not (applied.implied or applied.links or applied.opaque_root):
+        if not (applied.implied or applied.links or applied.hidden or applied.opaque_root):
             return applied.size
         with self.open(snapshot) as root, self._union(snapshot) as below:
-            for path in applied.implied:
-                _inherit(root, below, path)
-            copied = sum(_link_up(root, below, path, target) for path, target in applied.links.items())
-            if applied.opaque_root:
-                for name in below.names(b"").difference(root.names(b"")):
-                    os.mknod(name, stat.S_IFCHR, dir_fd=root.fd)
-        return applied.size + copied
+            try:
+                return applied.size + self._settle(root, below, applied)
+            except OSError as error:
+                raise tar_apply.refused(error, os.fsencode(error.filename or b"")) from error
+
+    def _settle(self, root: Root, below: Union, applied: Applied) -> int:
+        """Do what had to wait for the parent; return the bytes copied up."""
+        copied = _link_up(root, below, applied.links)
+        beneath = _Beneath(root, below, self._opaque)
+        for path in [*applied.implied, *root.made]:
+            _inherit(root, beneath, path)
+        if applied.opaque_root:  # overlayfs reads no mark on a root: mark each name in it
+            for name in below.names(b""):
+                _Marks(self._opaque).hide(root, name)
+        for path in applied.hidden:  # a mark that hides nothing would be listed where no directories merge
+            if beneath.find(path) is None:
+                _unmark(root, path)
+        return copied
 
     def prepare(self, snapshot: str, parent: str | None) -> None:
         self.create(snapshot, parent)
@@ -194,13 +205,14 @@ class _Marks:
                 self.opaque(root, path)
 
     def opaque(self, root: Root, path: bytes) -> None:
-        os.setxattr(b"/proc/self/fd/%d" % root.directory(path), self._opaque, b"y")
+        if path:
+            os.setxattr(b"/proc/self/fd/%d" % root.directory(path), self._opaque, b"y")
 
-    def made(self, path: bytes) -> None:
+    def made(self, root: Root, path: bytes) -> None:
         pass
 
-    def is_ours(self, path: bytes) -> bool:  # noqa: ARG002 - the directory was empty
-        return True
+    def is_ours(self, folder: int, name: bytes) -> bool:
+        return not is_whiteout(folder, name)
 
 
 class _Beneath:
@@ -213,7 +225,7 @@ class _Beneath:
         self._opaque: dict[bytes, bool] = {b"": False}
 
     def find(self, path: bytes) -> Place | None:
-        return self._below.find(path)
+        return None if self._is_opaque(path.rpartition(b"/")[0]) else self._below.find(path)
 
     def gone(self, path: bytes, names: list[bytes]) -> list[bytes]:
         folder = self._root.directory(path)
@@ -235,42 +247,68 @@ class _Beneath:
         return known
 
 
-def _inherit(root: Root, below: Union, path: bytes) -> None:
+def _unmark(root: Root, path: bytes) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        folder, name = root.parent(path)
+        if is_whiteout_inode(os.lstat(name, dir_fd=folder)):
+            os.unlink(name, dir_fd=folder)
+
+
+def _inherit(root: Root, below: _Beneath, path: bytes) -> None:
     """Give a directory that the tar only implies the metadata of the one below it."""
     found = below.find(path)
     if found is None or not stat.S_ISDIR(found.info.st_mode):
         return
-    copy_metadata(found.folder, found.name, found.info, *root.parent(path))
+    with contextlib.suppress(FileNotFoundError, NotBelow):
+        folder, name = root.parent(path)
+        if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+            copy_metadata(found.folder, found.name, found.info, folder, name)
 
 
-def _link_up(root: Root, below: Union, path: bytes, target: bytes) -> int:
-    """Make a hard link whose target lies below the layer: copy the target up first, as overlayfs does.
+def _link_up(root: Root, below: Union, links: dict[bytes, bytes]) -> int:
+    """Make the hard links whose targets lie below the layer; return the bytes copied.
 
-    Where the layer hides the target, the link alone has the content. Returns the bytes copied.
+    The target is copied up first, as overlayfs does. Where the layer has something else of the target's name,
+    the first link has the content, and the others link to that one.
     """
-    folder, name = root.parent(target, make=True)
     copied = 0
-    try:
-        hidden = is_whiteout_inode(os.lstat(name, dir_fd=folder))
-    except FileNotFoundError:
-        hidden = False
-        copied = _copy_up(root, below, target, target, path)
-    if hidden:
-        return _copy_up(root, below, target, path, path)
-    source = os.dup(root.parent(target)[0])
-    try:
-        folder, link = root.parent(path)
-        os.link(name, link, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
-    finally:
-        os.close(source)
+    done: set[bytes] = set()
+    copies: dict[bytes, bytes] = {}
+    for path, target in links.items():
+        source = target if target in done else copies.get(target)
+        if source is None:
+            source = copies[target] = path if _is_there(root, target) else target
+            copied += _copy_up(root, below, target, source, path)
+        if source != path:
+            _link(root, source, path)
+        done.add(path)
     return copied
+
+
+def _is_there(root: Root, path: bytes) -> bool:
+    try:
+        folder, name = root.parent(path)
+        os.lstat(name, dir_fd=folder)
+    except (FileNotFoundError, NotBelow):
+        return False
+    return True
 
 
 def _copy_up(root: Root, below: Union, target: bytes, path: bytes, wanted: bytes) -> int:
     found = below.find(target)
     if found is None or stat.S_ISDIR(found.info.st_mode):
         raise InvalidTar(f"hard link {os.fsdecode(wanted)!r} to {os.fsdecode(target)!r}, which is in no layer below")
-    return copy_file(found.folder, found.name, *root.parent(path))
+    return copy_file(found.folder, found.name, *root.parent(path, make=True))
+
+
+def _link(root: Root, target: bytes, path: bytes) -> None:
+    folder, name = root.parent(target)
+    source = os.dup(folder)
+    try:
+        folder, link = root.parent(path)
+        os.link(name, link, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(source)
 
 
 def _write(path: str, data: bytes, mode: int = 0o644) -> None:

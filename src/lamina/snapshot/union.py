@@ -9,7 +9,7 @@ import os
 import stat
 
 from ..tar.changes import Place
-from ..tar.root import Root, is_whiteout_inode
+from ..tar.root import Root, is_whiteout_inode, prefixes
 
 _OPEN_AT_ONCE = 2
 
@@ -58,9 +58,8 @@ class Union:
         """Return the layers whose directories merge at a clean path, the topmost first."""
         known = self._merged.get(path)
         if known is None:
-            at = -1
-            while (at := path.find(b"/", at + 1)) >= 0:
-                self._merge(path[:at])
+            for folder in prefixes(path):
+                self._merge(folder)
             known = self._merge(path)
         return known
 

@@ -17,7 +17,7 @@ from ..tar.changes import Change, Tree, changes
 from ..tar.header import InvalidTar
 from ..tar.pack import everything
 from ..tar.reader import Reader
-from ..tar.root import Root
+from ..tar.root import NotBelow, Root, prefixes
 from .copying import copy_tree
 from .driver import Driver
 from .paths import VfsPaths
@@ -94,28 +94,37 @@ class _Removals:
     """Whiteouts that take away at once what the tree's parent brought (`tar.apply.Whiteouts`)."""
 
     def __init__(self) -> None:
-        self._ours: set[bytes] = set()
+        self._ours: set[tuple[int, bytes]] = set()  # inode of the directory, name in it
 
     def hide(self, root: Root, path: bytes) -> None:
-        folder, name = root.parent(path)
-        try:
-            info = os.lstat(name, dir_fd=folder)
-        except FileNotFoundError:
+        info = _lstat(root, path)
+        if info is None:
             return
-        if path not in self._ours:
-            root.forget()
-            remove_tree(name, root.parent(path)[0])
-        elif stat.S_ISDIR(info.st_mode):
+        if stat.S_ISDIR(info.st_mode):
             self.opaque(root, path)
+        above, name = root.parent(path)
+        if not self.is_ours(above, name):
+            root.forget()
+            above, name = root.parent(path)
+            with contextlib.suppress(OSError):  # a directory that holds something of the layer's own stays
+                os.rmdir(name, dir_fd=above) if stat.S_ISDIR(info.st_mode) else os.unlink(name, dir_fd=above)
 
     def opaque(self, root: Root, path: bytes) -> None:
         for name in root.names(path):
             self.hide(root, path + b"/" + name if path else name)
 
-    def made(self, path: bytes) -> None:
-        while path and path not in self._ours:
-            self._ours.add(path)
-            path = path.rpartition(b"/")[0]
+    def made(self, root: Root, path: bytes) -> None:
+        for place in (*prefixes(path), path):
+            folder, name = root.parent(place)
+            self._ours.add((os.fstat(folder).st_ino, name))
 
-    def is_ours(self, path: bytes) -> bool:
-        return path in self._ours
+    def is_ours(self, folder: int, name: bytes) -> bool:
+        return (os.fstat(folder).st_ino, name) in self._ours
+
+
+def _lstat(root: Root, path: bytes) -> os.stat_result | None:
+    try:
+        folder, name = root.parent(path)
+        return os.lstat(name, dir_fd=folder)
+    except (FileNotFoundError, NotBelow):
+        return None

@@ -10,6 +10,7 @@ the end, the deepest first. Without privilege, owners and devices stay in the ta
 read by its owner.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -32,11 +33,12 @@ from .header import (
     InvalidTar,
 )
 from .reader import Reader
-from .root import Root, clean, is_whiteout
+from .root import NotBelow, Root, clean, is_whiteout, prefixes
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_TIME = 1 << 62
+_MAX_WORK = 100_000_000
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
 
 
@@ -55,12 +57,15 @@ class Whiteouts(Protocol):
         """Make sure that nothing of the layers below shows inside the directory at a clean path."""
         ...
 
-    def made(self, path: bytes) -> None:
-        """Learn that the layer itself brings something at a clean path."""
+    def made(self, root: Root, path: bytes) -> None:
+        """Learn that the layer itself brings what is at a clean path, and the directories that lead to it."""
         ...
 
-    def is_ours(self, path: bytes) -> bool:
-        """Tell whether what is at a clean path came from this layer."""
+    def is_ours(self, folder: int, name: bytes) -> bool:
+        """Tell whether a name in a directory of the tree stands for something that this layer brings.
+
+        Only that is on the way to other names: where something else is, a directory takes its place.
+        """
         ...
 
 
@@ -79,12 +84,14 @@ class Applied(msgspec.Struct):
         size: bytes of the layer's files and links, each inode once: Docker's size of a layer.
         implied: directories that have no entry, and so no metadata of their own.
         links: hard links whose targets lie below the layer, by name, in order.
+        hidden: paths that a whiteout names.
         opaque_root: the root hides all below it.
     """
 
     size: int = 0
     implied: list[bytes] = []
     links: dict[bytes, bytes] = {}
+    hidden: list[bytes] = []
     opaque_root: bool = False
 
 
@@ -107,14 +114,19 @@ def apply(
             applier.entry(entry, reader)
         return applier.finish()
     except OSError as error:
-        what = f"cannot unpack {os.fsdecode(name[:200])!r}: {error.strerror}"
-        kind = ResourceExhausted if error.errno in (errno.ENOSPC, errno.EDQUOT) else ApplyFailed
-        raise kind(what) from error
+        raise refused(error, name) from error
+
+
+def refused(error: OSError, name: bytes) -> LaminaError:
+    """Return what to raise where the system refused to make the file of an entry."""
+    what = f"cannot unpack {os.fsdecode(name[:200])!r}: {error.strerror}"
+    return ResourceExhausted(what) if error.errno in (errno.ENOSPC, errno.EDQUOT) else ApplyFailed(what)
 
 
 class _Applier:
     def __init__(self, root: Root, whiteouts: Whiteouts, keeper: Keeper | None, privileged: bool) -> None:
         self._root = root
+        root.counts = whiteouts.is_ours
         self._whiteouts = whiteouts
         self._keeper = keeper
         self._privileged = privileged
@@ -123,18 +135,22 @@ class _Applier:
             self._owner = (-1, -1)  # files inherit the group: set it always
         self._directories: dict[bytes, Entry] = {}
         self._applied = Applied()
+        self._work = 0
+        self._by_links: list[bytes] = []  # files whose names lead over links of the layer
 
     def entry(self, entry: Entry, reader: Reader) -> None:
         """Make one entry."""
         path = clean(entry.name)
         if not path:
             return
+        if self._applied.links:
+            self._check_links(path)
         if whiteout.is_special(path):
             self._whiteout(path)
             return
         folder, name = self._root.parent(path, make=True)
-        if path in self._applied.links:
-            del self._applied.links[path]
+        if self._root.covering:
+            self._cover(path.rpartition(b"/")[0])
         if entry.type == REGULAR:
             self._file(entry, reader, folder, path, name)
         elif entry.type == DIRECTORY:
@@ -145,18 +161,16 @@ class _Applier:
             self._hardlink(entry, path, name)
         else:
             self._device(entry, folder, path, name)
-        self._whiteouts.made(path)
+        self._whiteouts.made(self._root, path)
 
     def finish(self) -> Applied:
         """Set the directories' metadata; return the outcome."""
         applied = self._applied
-        for path in self._root.uncovered:
-            self._whiteouts.opaque(self._root, path)
         for path, entry in reversed(self._directories.items()):
-            folder, name = self._root.parent(path)
             try:
+                folder, name = self._root.parent(path)
                 fd = os.open(name, _OPEN_DIRECTORY, dir_fd=folder)
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError, NotBelow):
                 continue  # a later entry replaced it
             try:
                 self._describe(fd, entry, 0o700)
@@ -181,6 +195,8 @@ class _Applier:
             self._describe(fd, entry, 0o600)
         finally:
             os.close(fd)
+        if (real := self._root.detour(path.rpartition(b"/")[0])) is not None:
+            self._by_links.append(_join(real, name))
 
     def _describe(self, fd: int, entry: Entry, needed: int) -> None:
         """Set owner, attributes, mode and times of an open file or directory."""
@@ -199,10 +215,8 @@ class _Applier:
             os.mkdir(name, 0o700, dir_fd=folder)
         except FileExistsError:
             if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-                uncovers = is_whiteout(folder, name)
                 os.mkdir(name, 0o700, dir_fd=self._clear(path))
-                if uncovers:
-                    self._whiteouts.opaque(self._root, path)
+                self._whiteouts.opaque(self._root, path)
         self._directories[path] = entry
 
     def _symlink(self, entry: Entry, folder: int, path: bytes, name: bytes) -> None:
@@ -226,15 +240,15 @@ class _Applier:
             self._applied.links[path] = target
             return
         try:
+            if stat.S_ISDIR(os.lstat(source_name, dir_fd=source).st_mode):
+                raise InvalidTar(f"hard link {os.fsdecode(entry.name[:200])!r} to a directory")
             if not _same_file(source, source_name, self._root.parent(path)):
-                folder = self._clear(path)
                 if is_whiteout(source, source_name):
-                    raise FileNotFoundError
+                    raise InvalidTar(f"hard link {os.fsdecode(entry.name[:200])!r} to a name that its layer hides")
+                folder = self._clear(path)
                 os.link(source_name, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             self._applied.links[path] = target
-        except PermissionError as error:
-            raise InvalidTar(f"hard link {os.fsdecode(entry.name[:200])!r} to a directory") from error
         finally:
             os.close(source)
 
@@ -258,6 +272,19 @@ class _Applier:
                 _set_xattrs(b"/proc/self/fd/%d/%b" % (folder, name), entry, follow=False)
         os.utime(name, ns=_times(entry), dir_fd=folder, follow_symlinks=False)
 
+    def _check_links(self, path: bytes) -> None:
+        """Forget a waiting hard link that an entry replaces; none can be a directory on the way to it."""
+        self._applied.links.pop(path, None)
+        for folder in prefixes(path):
+            if folder in self._applied.links:
+                raise NotBelow(f"{os.fsdecode(path)!r}: {os.fsdecode(folder)!r} is not a directory")
+
+    def _cover(self, folder: bytes) -> None:
+        """Hide what lies below directories that took the place of something from below, on the way to one."""
+        self._whiteouts.made(self._root, folder)
+        while self._root.covering:
+            self._whiteouts.opaque(self._root, self._root.covering.pop())
+
     def _whiteout(self, path: bytes) -> None:
         folder, slash, name = path.rpartition(b"/")
         hidden = whiteout.hides(name)
@@ -265,12 +292,14 @@ class _Applier:
             raise InvalidTar(f"whiteout without a name: {os.fsdecode(path[:200])!r}")
         if whiteout.is_special(folder):
             return
+        self._root.directory(folder, make=True)
+        self._cover(folder)
         if name == whiteout.OPAQUE:
             self._applied.opaque_root |= not folder
-            self._root.directory(folder, make=True)
             self._whiteouts.opaque(self._root, folder)
         elif hidden and folder + slash + hidden not in self._applied.links:
-            self._root.directory(folder, make=True)
+            real = self._root.detour(folder)
+            self._applied.hidden.append(folder + slash + hidden if real is None else _join(real, hidden))
             self._whiteouts.hide(self._root, folder + slash + hidden)
 
     def _clear(self, path: bytes) -> int:
@@ -281,14 +310,46 @@ class _Applier:
         except FileNotFoundError:
             return folder
         self._applied.size -= self._give_up(path, info)
-        folder, name = self._root.parent(path)
         if stat.S_ISDIR(info.st_mode):
-            self._root.forget()
+            self._forget_below(path + b"/")
             folder, name = self._root.parent(path)
             remove_tree(name, folder)
         else:
+            folder, name = self._root.parent(path)
             os.unlink(name, dir_fd=folder)
+        if stat.S_ISLNK(info.st_mode):
+            self._root.forget()
+            self._keep_linked()
+            folder = self._again(path)
         return folder
+
+    def _keep_linked(self) -> None:
+        """Keep the contents of files whose names led over links, as one of the links went."""
+        for path in self._by_links:
+            with contextlib.suppress(FileNotFoundError, NotBelow):
+                folder, name = self._root.parent(path)
+                if self._keeper is not None and stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
+                    _keep(self._keeper, folder, name)
+        self._by_links.clear()
+
+    def _again(self, path: bytes) -> int:
+        """Return the folder of a path after a link went that may have been on the way to it."""
+        try:
+            return self._root.parent(path)[0]
+        except (FileNotFoundError, NotBelow) as error:
+            raise InvalidTar(f"{os.fsdecode(path)!r} replaces a link on its own way") from error
+
+    def _forget_below(self, prefix: bytes) -> None:
+        """Drop all that waits for the layer's end in a directory that goes."""
+        self._root.forget()
+        applied = self._applied
+        self._work += len(self._directories) + len(self._root.made) + len(applied.links) + len(applied.hidden)
+        if self._work > _MAX_WORK:
+            raise InvalidTar("tar that replaces its own directories over and over")
+        self._directories = {path: entry for path, entry in self._directories.items() if not path.startswith(prefix)}
+        self._root.made = [path for path in self._root.made if not path.startswith(prefix)]
+        applied.links = {path: target for path, target in applied.links.items() if not path.startswith(prefix)}
+        applied.hidden = [path for path in applied.hidden if not path.startswith(prefix)]
 
     def _give_up(self, path: bytes, info: os.stat_result) -> int:
         """Hand the layer's own files at or below a path to the keeper; return the bytes that go with them."""
@@ -296,8 +357,8 @@ class _Applier:
         names: dict[int, int] = {}
         folder, name = self._root.parent(path)
         found = self._root.walk(path) if stat.S_ISDIR(info.st_mode) else iter([(path, folder, name, info)])
-        for inner, place, file, status in found:
-            if stat.S_ISDIR(status.st_mode) or not self._whiteouts.is_ours(inner):
+        for _, place, file, status in found:
+            if stat.S_ISDIR(status.st_mode) or not self._whiteouts.is_ours(place, file):
                 continue
             names[status.st_ino] = names.get(status.st_ino, 0) + 1
             if names[status.st_ino] == status.st_nlink:
@@ -305,6 +366,10 @@ class _Applier:
             if self._keeper is not None and stat.S_ISREG(status.st_mode):
                 _keep(self._keeper, place, file)
         return lost
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name
 
 
 def _keep(keeper: Keeper, folder: int, name: bytes) -> None:

@@ -9,13 +9,14 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from ..errors import InvalidArgument
 
 _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_LINKS = 40
+_NO_DIRECTORY = (errno.ELOOP, errno.ENOTDIR)
 
 
 class Breakout(InvalidArgument):
@@ -51,6 +52,13 @@ def clean(name: bytes) -> bytes:
     return b"/".join(parts)
 
 
+def prefixes(path: bytes) -> Iterator[bytes]:
+    """Yield the directories that lead to a clean path, the outermost first."""
+    at = -1
+    while (at := path.find(b"/", at + 1)) >= 0:
+        yield path[:at]
+
+
 class Root:
     """The directories below one, opened by clean path and kept open, a bounded number at a time.
 
@@ -61,10 +69,13 @@ class Root:
         self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY) if not isinstance(path, int) else os.dup(path)
         self._open: dict[bytes, int] = {}
         self._max_open = max_open
+        self._real: dict[bytes, bytes] = {}
         self.made: list[bytes] = []
         """Clean paths of the directories that were made because something belongs below them."""
-        self.uncovered: list[bytes] = []
-        """Those of them that took the place of an overlay whiteout."""
+        self.covering: list[bytes] = []
+        """Those of them that took the place of something that does not count."""
+        self.counts: Callable[[int, bytes], bool] = _always
+        """Whether a file or link at a name in a directory is there, for whoever follows paths."""
 
     def __enter__(self) -> "Root":
         return self
@@ -84,6 +95,11 @@ class Root:
         for fd in self._open.values():
             os.close(fd)
         self._open.clear()
+        self._real.clear()
+
+    def detour(self, path: bytes) -> bytes | None:
+        """Return where the directory at a clean path really is, if links led there when it was last opened."""
+        return self._real.get(path)
 
     def parent(self, path: bytes, *, make: bool = False) -> tuple[int, bytes]:
         """Return a descriptor of the directory that holds a clean path, and the last component.
@@ -106,13 +122,24 @@ class Root:
             return fd
         if len(self._open) >= self._max_open:
             self.forget()
-        above, _, last = path.rpartition(b"/")
-        base = self._open.get(above) if above else self.fd
-        try:
-            fd = os.open(last, _OPEN, dir_fd=base) if base is not None else self._walk(path, make)
-        except OSError:  # a link, or missing
+        fd = self._step(path)
+        if fd < 0:
             fd = self._walk(path, make)
         self._open[path] = fd
+        return fd
+
+    def _step(self, path: bytes) -> int:
+        """Open a directory from the one it is in, if that one is open; return -1 where it takes more."""
+        above, _, last = path.rpartition(b"/")
+        base = self._open.get(above, -1) if above else self.fd
+        if base < 0:
+            return -1
+        try:
+            fd = os.open(last, _OPEN, dir_fd=base)
+        except OSError:  # a link, or missing
+            return -1
+        if above in self._real:
+            self._real[path] = self._real[above] + b"/" + last
         return fd
 
     def walk(self, path: bytes = b"") -> Iterator[tuple[bytes, int, bytes, os.stat_result]]:
@@ -158,7 +185,7 @@ class Root:
                 try:
                     inner = self._enter(fd, part, done, make)
                 except OSError as error:
-                    if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    if error.errno not in _NO_DIRECTORY:
                         raise
                     links += 1
                     target = self._link(fd, part, path, links)
@@ -169,6 +196,8 @@ class Root:
                     continue
                 fd = _swap(fd, inner)
                 done.append(part)
+            if links:
+                self._real[path] = b"/".join(done)
             return os.dup(fd)
         finally:
             os.close(fd)
@@ -180,10 +209,12 @@ class Root:
             if not make:
                 raise
         except OSError as error:
-            if not (make and error.errno == errno.ENOTDIR and is_whiteout(fd, part)):
+            if error.errno not in _NO_DIRECTORY or self.counts(fd, part):
                 raise
+            if not make:
+                raise FileNotFoundError from error
             os.unlink(part, dir_fd=fd)
-            self.uncovered.append(b"/".join([*done, part]))
+            self.covering.append(b"/".join([*done, part]))
         os.mkdir(part, 0o755, dir_fd=fd)
         self.made.append(b"/".join([*done, part]))
         return os.open(part, _OPEN, dir_fd=fd)
@@ -205,6 +236,10 @@ class Root:
         if links > _MAX_LINKS:
             raise NotBelow(f"{os.fsdecode(path)!r}: too many symbolic links")
         return target
+
+
+def _always(_fd: int, _name: bytes) -> bool:
+    return True
 
 
 def _swap(old: int, new: int) -> int:

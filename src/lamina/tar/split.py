@@ -54,7 +54,7 @@ class _Record(msgspec.Struct, omit_defaults=True):
 
 
 class Recorder:
-    """Writes the record of one tar as a `reader.Reader` passes it; `finish` completes it.
+    """Writes the record of one tar as a `reader.Reader` passes it; `finish` completes it. A context manager.
 
     Args:
         file: an empty file, open to read and write; it is not closed.
@@ -72,6 +72,13 @@ class Recorder:
         self._repeated = False
         self._kept: dict[tuple[int, bytes], tuple[int, int]] = {}
         self._spool: BinaryIO | None = None
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._spool is not None:
+            self._spool.close()
 
     def raw(self, data: bytes | memoryview) -> None:
         self._segment.append(data)
@@ -121,8 +128,6 @@ class Recorder:
         self._out.close()
         if self._repeated or self._kept:
             self._rewrite()
-        if self._spool is not None:
-            self._spool.close()
 
     def _flush(self) -> None:
         if self._pending:
