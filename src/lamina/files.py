@@ -48,20 +48,6 @@ def replace(path: str, data: bytes, mode: int = 0o644) -> None:
         file.write(data)
 
 
-def publish(folder: str, target: str) -> None:
-    """Rename a folder of finished files to `target` in one durable step.
-
-    Raises:
-        FileExistsError: `target` is there already and not an empty directory.
-    """
-    for entry in os.scandir(folder):
-        if entry.is_file(follow_symlinks=False):
-            fsync(entry.path)
-    fsync(folder)
-    os.rename(folder, target)
-    fsync(os.path.dirname(target))
-
-
 def syncfs(path: str) -> None:
     """Make all that was written to the file system of `path` durable (syncfs(2))."""
     import ctypes  # noqa: PLC0415 - only for those who write

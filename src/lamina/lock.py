@@ -15,7 +15,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from .files import remove_tree
 
@@ -100,36 +100,42 @@ class Lease:
             os.close(self._fd)
             self._fd = -1
 
+    def claims(self) -> set[tuple[str, str]]:
+        """Return all that is claimed, by kind and id."""
+        return set(_entries(self.path))
 
-def claims(folder: str) -> set[tuple[str, str]]:
-    """Return all (kind, id) that the leases in a folder name, abandoned ones included."""
+
+def claims(folder: str, without: Collection[str] = ()) -> set[tuple[str, str]]:
+    """Return all (kind, id) that the leases in a folder name, but for those at some paths."""
     found: set[tuple[str, str]] = set()
-    for lease in os.listdir(folder):
-        found.update(_entries(os.path.join(folder, lease)))
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if path not in without:
+            found.update(_entries(path))
     return found
 
 
 @contextlib.contextmanager
-def abandoned(folder: str) -> Iterator[list[set[tuple[str, str]]]]:
-    """Yield the claims of each lease whose owner is gone; the leases go away when the block ends well.
+def abandoned(folder: str) -> Iterator[dict[str, set[tuple[str, str]]]]:
+    """Yield the leases whose owner is gone, by path with their claims; they go when the block ends well.
 
-    They are locked meanwhile, so that two collectors never clean up the same one.
+    They are locked meanwhile, so that two collectors never clean up after the same one.
     """
-    taken: list[tuple[str, int]] = []
+    taken: dict[str, int] = {}
     try:
-        for lease in os.listdir(folder):
-            path = os.path.join(folder, lease)
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
             with contextlib.suppress(FileNotFoundError):
                 fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
                 if lock_fd(fd, fcntl.LOCK_EX, wait=False):
-                    taken.append((path, fd))
+                    taken[path] = fd
                 else:
                     os.close(fd)
-        yield [set(_entries(path)) for path, _ in taken]
-        for path, _ in taken:
+        yield {path: set(_entries(path)) for path in taken}
+        for path in taken:
             remove_tree(path)
     finally:
-        for _, fd in taken:
+        for fd in taken.values():
             os.close(fd)
 
 

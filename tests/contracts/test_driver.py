@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests import tars, trees
 from tests.tars import directory, file, hardlink, opaque, symlink, tar, whiteout
@@ -338,11 +338,19 @@ _members = st.one_of(
     st.builds(tars.opaque, _names),
     st.builds(tars.hardlink, _names, _names),
 )
+
+
+def _contradicts_itself(members: list[tars.Member]) -> bool:
+    """Tell whether a layer hides something inside of what it hides: drivers may differ in what they leave."""
+    names = [info.name.removesuffix("/.wh..wh..opq") for info, _ in members if ".wh." in info.name]
+    hidden = [name.replace(".wh.", "") for name in names]
+    return any(one.startswith(other + "/") for one in hidden for other in hidden)
+
+
 _layers = st.lists(st.lists(_members, max_size=6), min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
-@given(layers=_layers)
+@given(layers=_layers.filter(lambda layers: not any(map(_contradicts_itself, layers))))
 def test_all_drivers_show_the_same(layers: list[list[tars.Member]], tmp_path_factory: pytest.TempPathFactory) -> None:
     seen: list[dict[str, trees.Node] | None] = []
     for name in probe.DRIVERS:
@@ -370,7 +378,7 @@ _edits = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@example(name="overlay2", layers=[[file("a/a/a")]], edits=[("remove", "a", b""), ("mkdir", "a/a", b"")])
 @given(name=st.sampled_from(probe.DRIVERS), layers=_layers, edits=_edits)
 def test_diff_applied_gives_the_tree_back(
     name: str,

@@ -4,7 +4,7 @@ import json
 import posixpath
 import re
 
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from lamina.dockerfile import expand, glob, mistakes, parser, pattern, words
@@ -45,7 +45,6 @@ def _parsed(data: bytes) -> Dockerfile | Malformed:
 
 @given(st.binary() | st.lists(_BITS, max_size=30).map(lambda bits: "".join(bits).encode()))
 @example(b"FROM a\nONBUILD RUN <<E\n\xff\nE\n")
-@settings(max_examples=500)
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     found = _parsed(data)
     if isinstance(found, Malformed):
@@ -69,7 +68,6 @@ def _expanded(text: str, escape: str) -> str:
 
 
 @given(st.lists(_BITS | _TEXT, max_size=20).map("".join), st.sampled_from("\\`"))
-@settings(max_examples=500)
 def test_any_word_is_expanded_or_refused(text: str, escape: str) -> None:
     found = _expanded(text, escape)
     assert len(found) <= 3 * len(text)
@@ -143,7 +141,6 @@ def _matches(shape: str, text: str) -> bool:
 
 
 @given(_VALUE, _PATTERN, st.booleans())
-@settings(max_examples=500)
 def test_beginnings_and_ends_are_the_shortest_or_the_longest(value: str, shape: str, longest: bool) -> None:
     lengths = range(len(value) + 1)
     pick = max if longest else min
@@ -154,7 +151,6 @@ def test_beginnings_and_ends_are_the_shortest_or_the_longest(value: str, shape: 
 
 
 @given(_VALUE, _PATTERN)
-@settings(max_examples=500)
 def test_matches_are_the_leftmost_and_longest(value: str, shape: str) -> None:
     expected: list[tuple[int, int]] = []
     at = 0
@@ -202,7 +198,6 @@ def _ignore(rules: list[tuple[bool, str]]) -> Ignore:
 
 
 @given(_RULES, st.lists(_PATHS, min_size=1))
-@settings(max_examples=1000)
 @example([(False, "*"), (True, "a/**/b")], ["a", "a/b", "a/a/b", "b"])
 def test_ignoring_agrees_with_its_definition(rules: list[tuple[bool, str]], paths: list[str]) -> None:
     assume(not any(rule.startswith("!") for _, rule in rules))
@@ -211,7 +206,6 @@ def test_ignoring_agrees_with_its_definition(rules: list[tuple[bool, str]], path
 
 
 @given(_RULES, _PATHS, st.lists(_PATHS, min_size=1))
-@settings(max_examples=1000)
 @example([(False, "a[^b]")], "a", ["b"])
 def test_nothing_below_what_is_pruned_goes_along(rules: list[tuple[bool, str]], folder: str, below: list[str]) -> None:
     assume(not any(rule.startswith("!") for _, rule in rules))
@@ -247,7 +241,6 @@ def _begins(part: list[glob.Token], text: str) -> bool:
 
 
 @given(_GLOBS, _PATHS)
-@settings(max_examples=1000)
 def test_file_names_match_as_defined(shape: str, path: str) -> None:
     assert glob.match(shape, path) == _globs(list(glob.tokens(shape)), path)
 

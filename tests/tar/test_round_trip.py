@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests import tars, trees
 
@@ -33,7 +33,7 @@ class Plain:
     def made(self, root: Root, path: bytes) -> None:
         pass
 
-    def is_ours(self, folder: int, name: bytes) -> bool:  # noqa: ARG002
+    def is_ours(self, folder: int, name: bytes) -> bool:
         return True
 
 
@@ -215,7 +215,6 @@ _members = st.one_of(
 
 
 @pytest.mark.root
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     members=st.lists(_members, max_size=12),
     end=st.sampled_from([None, b"", bytes(512), bytes(10240), bytes(1024) + b"tail"]),

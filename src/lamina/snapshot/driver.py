@@ -74,6 +74,10 @@ class Driver(Protocol):
         """Remove a tree; one that is half made or half removed too, and an absent one without error."""
         ...
 
+    def sync(self) -> int:
+        """Make all trees durable, whoever wrote them; return the number of the device that they are on."""
+        ...
+
     def exists(self, snapshot: str) -> bool:
         """Tell whether a tree is there."""
         ...
@@ -88,4 +92,8 @@ class Driver(Protocol):
 
     def check(self, snapshot: str, parent: str | None) -> Iterator[str]:
         """Yield what is wrong with a tree and its marks, a line each; not its files' contents."""
+        ...
+
+    def strays(self) -> Iterator[str]:
+        """Yield what lies beside the trees and belongs to none of them, a line each."""
         ...

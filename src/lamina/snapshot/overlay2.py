@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 
 from ..errors import DataLoss, NotFound
-from ..files import remove_tree
+from ..files import remove_tree, syncfs
 from ..mount import Mount
 from ..streams import CHUNK
 from ..tar import apply as tar_apply
@@ -47,7 +47,7 @@ class Overlay2(Driver):
         self._privileged = privileged
         self._opaque = b"trusted.overlay.opaque" if privileged else b"user.overlay.opaque"
 
-    def create(self, snapshot: str, parent: str | None) -> None:  # noqa: ARG002 - see commit
+    def create(self, snapshot: str, parent: str | None) -> None:
         paths = self._paths
         os.makedirs(paths.links, 0o700, exist_ok=True)
         os.mkdir(paths.folder(snapshot), 0o710)
@@ -83,7 +83,7 @@ class Overlay2(Driver):
             for name in below.names(b""):
                 _Marks(self._opaque).hide(root, name)
         for path in applied.hidden:  # a mark that hides nothing would be listed where no directories merge
-            if beneath.find(path) is None:
+            if beneath.visible(path) is None:
                 _unmark(root, path)
         return copied
 
@@ -116,7 +116,7 @@ class Overlay2(Driver):
         except FileNotFoundError as error:
             raise DataLoss(f"the files of layer directory {snapshot} are gone from {self._paths.home}") from error
 
-    def changes(self, snapshot: str, parent: str | None) -> Iterator[Change]:  # noqa: ARG002 - `lower` says it
+    def changes(self, snapshot: str, parent: str | None) -> Iterator[Change]:
         with self.open(snapshot) as root, self._union(snapshot) as below:
             yield from changes(root, _Beneath(root, below, self._opaque))
 
@@ -124,6 +124,10 @@ class Overlay2(Driver):
         with contextlib.suppress(NotFound, DataLoss):
             os.unlink(self._paths.link(self._link(snapshot)))
         remove_tree(self._paths.folder(snapshot))
+
+    def sync(self) -> int:
+        syncfs(self._paths.home)
+        return os.stat(self._paths.home).st_dev
 
     def exists(self, snapshot: str) -> bool:
         return os.path.isdir(self._paths.folder(snapshot))
@@ -154,6 +158,13 @@ class Overlay2(Driver):
             yield f"{self.name}/l/{short} does not lead to {snapshot}"
         if lowers != expected:
             yield f"{self.name}/{snapshot}/lower does not name the layers below it"
+
+    def strays(self) -> Iterator[str]:
+        with contextlib.suppress(FileNotFoundError):
+            for short in sorted(os.listdir(self._paths.links)):
+                snapshot = os.path.basename(os.path.dirname(_readlink(self._paths.link(short))))
+                if not snapshot or not self.exists(snapshot):
+                    yield f"{self.name}/l/{short} leads nowhere"
 
     def _link(self, snapshot: str) -> str:
         text = self._read(snapshot, "link")
@@ -225,6 +236,10 @@ class _Beneath:
         self._opaque: dict[bytes, bool] = {b"": False}
 
     def find(self, path: bytes) -> Place | None:
+        return self._below.find(path)
+
+    def visible(self, path: bytes) -> Place | None:
+        """Return what shows from below at a clean path where the tree itself has nothing."""
         return None if self._is_opaque(path.rpartition(b"/")[0]) else self._below.find(path)
 
     def gone(self, path: bytes, names: list[bytes]) -> list[bytes]:
@@ -256,7 +271,7 @@ def _unmark(root: Root, path: bytes) -> None:
 
 def _inherit(root: Root, below: _Beneath, path: bytes) -> None:
     """Give a directory that the tar only implies the metadata of the one below it."""
-    found = below.find(path)
+    found = below.visible(path)
     if found is None or not stat.S_ISDIR(found.info.st_mode):
         return
     with contextlib.suppress(FileNotFoundError, NotBelow):

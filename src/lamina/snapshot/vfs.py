@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 
 from ..errors import DataLoss
-from ..files import remove_tree
+from ..files import remove_tree, syncfs
 from ..mount import Mount
 from ..tar import apply as tar_apply
 from ..tar.apply import Applied, Keeper
@@ -46,7 +46,7 @@ class Vfs(Driver):
         with self.open(snapshot) as root:
             return tar_apply.apply(reader, root, _Removals(), keeper, privileged=self._privileged)
 
-    def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:  # noqa: ARG002 - create took it
+    def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if applied.links:
             path, target = map(os.fsdecode, next(iter(applied.links.items())))
             raise InvalidTar(f"hard link {path!r} to {target!r}, which is in no layer below")
@@ -75,6 +75,10 @@ class Vfs(Driver):
     def remove(self, snapshot: str) -> None:
         remove_tree(self._paths.tree(snapshot))
 
+    def sync(self) -> int:
+        syncfs(self._paths.folder)
+        return os.stat(self._paths.folder).st_dev
+
     def exists(self, snapshot: str) -> bool:
         return os.path.isdir(self._paths.tree(snapshot))
 
@@ -82,12 +86,15 @@ class Vfs(Driver):
         with contextlib.suppress(FileNotFoundError):
             yield from sorted(os.listdir(self._paths.folder))
 
-    def metadata(self, snapshot: str) -> dict[str, str]:  # noqa: ARG002 - as Docker's
+    def metadata(self, snapshot: str) -> dict[str, str]:
         return {}
 
-    def check(self, snapshot: str, parent: str | None) -> Iterator[str]:  # noqa: ARG002 - a tree stands alone
+    def check(self, snapshot: str, parent: str | None) -> Iterator[str]:
         if not self.exists(snapshot):
             yield f"vfs/dir/{snapshot} is missing"
+
+    def strays(self) -> Iterator[str]:
+        return iter(())
 
 
 class _Removals:

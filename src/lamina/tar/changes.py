@@ -49,10 +49,10 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Below(Protocol):
-    """What a tree stands on, seen through the tree's own marks."""
+    """What a tree stands on."""
 
     def find(self, path: bytes) -> Place | None:
-        """Return what the layers below show at a clean path; the root is never asked for."""
+        """Return what the layers below show at a clean path, whether the tree hides it or not."""
         ...
 
     def gone(self, path: bytes, names: list[bytes]) -> list[bytes]:
@@ -83,7 +83,7 @@ class Tree:
     def gone(self, path: bytes, names: list[bytes]) -> list[bytes]:
         return sorted(set(self._root.names(path)).difference(names))
 
-    def is_mark(self, info: os.stat_result) -> bool:  # noqa: ARG002
+    def is_mark(self, info: os.stat_result) -> bool:
         return False
 
 

@@ -8,7 +8,8 @@ A recorder sees every byte of the stream once, in its order: headers and padding
 checksum or, where they will not lie on disk as a file, as `raw` too. See `split`.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from ..streams import CHUNK
@@ -59,7 +60,8 @@ class Recorder(Protocol):
 class Reader:
     """Iterate over the entries of a tar stream; the content of one is gone when the next is asked for.
 
-    The whole stream is read: what follows the end of the archive too. Not thread-safe.
+    The whole stream is read: what follows the end of the archive too. Only where there is no recorder and the
+    stream can seek, contents that nobody asks for are passed over. Not thread-safe.
 
     Raises:
         InvalidTar: from the iteration, when the stream is damaged, ends early, or breaks a bound.
@@ -73,6 +75,7 @@ class Reader:
         self._at = 0
         self._offset = 0  # of the buffer in the stream
         self._left = 0  # of the content of the current entry
+        self._seek: Callable[[int, int], object] | None = getattr(stream, "seek", None)
         self._stored = False  # the recorder takes that content as a file
 
     def __iter__(self) -> Iterator[Entry]:
@@ -83,12 +86,21 @@ class Reader:
             self._left = entry.size
             self._stored = self._recorder is not None and entry.sparse is None and self._recorder.stores(entry)
             yield entry
-            for _ in self.content():
-                pass
+            self._skip()
             if self._recorder is not None and self._stored:
                 self._recorder.file(entry)
             self._raw(-entry.size % BLOCK)
         self._drain()
+
+    def _skip(self) -> None:
+        """Pass over what is left of the content, without reading it where nobody has to see it."""
+        ahead = self._left - (len(self._buffer) - self._at)
+        if self._recorder is None and self._seek is not None and ahead > CHUNK:
+            self._offset += len(self._buffer) + ahead
+            self._seek(ahead, os.SEEK_CUR)
+            self._buffer, self._view, self._at, self._left = b"", memoryview(b""), 0, 0
+        for _ in self.content():
+            pass
 
     def content(self) -> Iterator[memoryview]:
         """Yield what is left of the current entry's content, in pieces that stay valid."""
@@ -119,15 +131,15 @@ class Reader:
             return None
         block = self._raw(BLOCK)
         if block != _ZERO_BLOCK:
-            raise InvalidTar(f"tar goes on after a zero block at byte {self._position - BLOCK}")
+            raise InvalidTar(f"tar goes on after a zero block at byte {self.position - BLOCK}")
         return None
 
     def _entry(self, block: bytes) -> Entry | None:
         """Return the entry that begins with a header block, its extension headers included."""
-        start = self._position - BLOCK
+        start = self.position - BLOCK
         records: list[tuple[bytes, bytes]] = []
         while True:
-            entry = parse(block, self._position - BLOCK)
+            entry = parse(block, self.position - BLOCK)
             if entry.type not in EXTENSIONS:
                 break
             data = self._extension(entry)
@@ -152,7 +164,8 @@ class Reader:
         return data
 
     @property
-    def _position(self) -> int:
+    def position(self) -> int:
+        """Where in the stream the content of the current entry begins, as long as none of it was read."""
         return self._offset + self._at
 
     def _raw(self, size: int) -> bytes:
@@ -180,7 +193,7 @@ class Reader:
 
     def _fill(self, missing: int) -> None:
         if not self._more():
-            raise InvalidTar(f"tar ends early: {missing} bytes are missing at byte {self._position}")
+            raise InvalidTar(f"tar ends early: {missing} bytes are missing at byte {self.position}")
 
     def _more(self) -> bool:
         """Read the next chunk of the stream; the current one is used up."""

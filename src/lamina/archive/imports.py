@@ -1,0 +1,38 @@
+"""A tree in a tar as an image of one layer: `docker import`."""
+
+from ..compression import decompressed
+from ..oci import codec, config, platform
+from ..oci.digest import Digest
+from ..store.store import Store
+from ..streams import Reader
+
+
+def import_tar(store: Store, stream: Reader, run: config.RunConfig, comment: str, created: str) -> Digest:
+    """Make an image of a tar, compressed or not; return its id.
+
+    Args:
+        store: where to.
+        stream: the tar.
+        run: what containers of the image run.
+        comment: for its history.
+        created: RFC 3339.
+
+    Raises:
+        InvalidTar: the stream is no tar.
+        Corrupt: its compression is damaged.
+    """
+    host = platform.host()
+    with store.writing() as lease:
+        layer = store.layers.register(lease, decompressed(stream))
+        image = config.Image(
+            architecture=host.architecture,
+            comment=comment,
+            config=run,
+            container_config=config.RunConfig(),
+            created=created,
+            history=[config.History(created=created, comment=comment)],
+            os=host.os,
+            rootfs=config.RootFS(diff_ids=[layer.diff_id]),
+        )
+        with store.lock():
+            return store.images.create(codec.encode(image))

@@ -1,0 +1,64 @@
+"""The content that a store keeps beside its images: what imagedb has no place for.
+
+content/
+  blobs/<algorithm>/<hex>   manifests, indexes, layers as they came
+  names/<name, escaped>     the descriptor that a name stands for
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from urllib.parse import quote, unquote
+
+from ..files import replace
+from ..oci import codec
+from ..oci.digest import Digest
+from ..oci.manifest import Descriptor
+from ..streams import Reader
+from .blobs import Blobs
+from .contract import ContentNotFound, Store
+
+
+class Local(Store):
+    """Content in a folder of a store, which is made when content comes. Several processes may use it."""
+
+    def __init__(self, folder: str) -> None:
+        self._blobs = Blobs(os.path.join(folder, "blobs"))
+        self._names = os.path.join(folder, "names")
+
+    def resolve(self, name: str) -> Descriptor:
+        try:
+            with open(self._path(name), "rb") as file:
+                return codec.decode(file.read(codec.LIMIT), Descriptor, f"name {name!r}")
+        except FileNotFoundError as error:
+            raise ContentNotFound(f"no content is named {name!r}") from error
+
+    @contextlib.contextmanager
+    def open(self, descriptor: Descriptor) -> Iterator[Reader]:
+        with self._blobs.open(descriptor.digest) as file:
+            yield file
+
+    def has(self, descriptor: Descriptor) -> bool:
+        return descriptor.digest in self._blobs
+
+    def push(self, descriptor: Descriptor, stream: Reader) -> None:
+        self._blobs.put(descriptor, stream)
+
+    def tag(self, descriptor: Descriptor, name: str) -> None:
+        if not self.has(descriptor):
+            raise ContentNotFound(f"no content has the digest {descriptor.digest}")
+        os.makedirs(self._names, exist_ok=True)
+        replace(self._path(name), codec.encode(descriptor))
+
+    def delete(self, digest: Digest) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            for name in map(unquote, os.listdir(self._names)):
+                if self.resolve(name).digest == digest:
+                    os.unlink(self._path(name))
+        self._blobs.delete(digest)
+
+    def __iter__(self) -> Iterator[Digest]:
+        return iter(self._blobs)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._names, quote(name, safe=""))

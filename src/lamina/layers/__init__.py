@@ -1,0 +1,6 @@
+"""Docker's layerdb: layers by chain id, and the writable layers of containers.
+
+paths    the tree on disk
+layers   read-only layers: register, read back, retire
+mounts   writable layers by container id
+"""

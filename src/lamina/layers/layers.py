@@ -1,0 +1,365 @@
+"""Read-only layers: a tar comes in, gets its ids, and can be had back byte for byte.
+
+A layer comes in by three steps. `prepare` unpacks the stream into a new tree of the driver and records what the
+tree does not hold; `place` puts the tree on its parent, which must be there by then; `publish` makes everything
+durable and gives it its name, all at once. A reader sees a whole layer or none.
+
+What is under way is named in a lease, so that after a crash `recover` finds it. The caller's lock excludes other
+publishers and deleters only while names change hands.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import BinaryIO
+
+import msgspec
+
+from ..errors import DataLoss, NotFound
+from ..files import fsync, remove_tree, syncfs
+from ..lock import Lease
+from ..oci import digest
+from ..oci.digest import Digest
+from ..readahead import Ahead
+from ..snapshot.driver import Driver
+from ..streams import DigestMismatch, Hashed, Pieces, Reader, Verified, chunks
+from ..tar import split
+from ..tar.apply import Applied
+from ..tar.header import InvalidTar
+from ..tar.reader import Reader as TarReader
+from ..tar.root import NotBelow, Root, clean
+from .paths import SPLIT, Paths, is_layer, is_removing, new_removing, new_write_set
+
+MAX_DEPTH = 125
+"""The most layers that an image may have: Docker's bound."""
+
+LAYER, SNAPSHOT, WRITE_SET, REMOVING = "layer", "snapshot", "writeset", "removing"
+"""The kinds of claims that this package puts into a lease: layers by the hex of their chain id, and what is on
+its way in or out."""
+
+_MAX_FILE = 4096
+
+
+class LayerNotFound(NotFound):
+    """No layer has this chain id."""
+
+    def __init__(self, chain_id: Digest) -> None:
+        super().__init__(f"layer {chain_id} does not exist")
+
+
+class LayerDamaged(DataLoss):
+    """A layer's files are not what they were written as."""
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """A layer in its place on top of others; `size` counts the bytes of its own files."""
+
+    chain_id: Digest
+    diff_id: Digest
+    parent: Digest | None
+    size: int
+    cache_id: str
+
+
+class Pending(msgspec.Struct):
+    """A layer on its way in; `size` holds once it has been placed."""
+
+    diff_id: Digest
+    snapshot: str
+    write_set: str
+    applied: Applied
+    size: int = -1
+
+
+class Layers:
+    """The layers of a store.
+
+    Args:
+        home: the folder `layerdb`, which is there.
+        driver: keeps the trees.
+        lock: excludes others while names change; taken for moments only.
+    """
+
+    def __init__(self, home: str, driver: Driver, lock: Callable[[], AbstractContextManager[object]]) -> None:
+        self._paths = Paths(home)
+        self._driver = driver
+        self._lock = lock
+
+    def get(self, chain_id: Digest) -> Layer:
+        """Return a layer.
+
+        Raises:
+            LayerNotFound: there is none.
+            LayerDamaged: its description cannot be read.
+        """
+        folder = self._paths.layer(chain_id)
+        if not os.path.isdir(folder):
+            raise LayerNotFound(chain_id)
+        try:
+            parent = _read(folder, "parent") if os.path.exists(os.path.join(folder, "parent")) else ""
+            return Layer(
+                chain_id,
+                digest.parse(_read(folder, "diff")),
+                digest.parse(parent) if parent else None,
+                int(_read(folder, "size")),
+                _cache_id(_read(folder, "cache-id")),
+            )
+        except (OSError, ValueError, digest.InvalidDigest) as error:
+            raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
+
+    def size(self, chain_id: Digest) -> int:
+        """Return the size of a layer, without reading the rest of it; see `get` for what is raised."""
+        try:
+            return int(_read(self._paths.layer(chain_id), "size"))
+        except FileNotFoundError as error:
+            raise LayerNotFound(chain_id) from error
+        except (OSError, ValueError) as error:
+            raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
+
+    def __contains__(self, chain_id: Digest) -> bool:
+        return os.path.isdir(self._paths.layer(chain_id))
+
+    def __iter__(self) -> Iterator[Digest]:
+        yield from (Digest(f"sha256:{name}") for name in sorted(os.listdir(self._paths.layers)) if is_layer(name))
+
+    def chain(self, chain_id: Digest | None) -> list[Layer]:
+        """Return a layer and all below it, the topmost first."""
+        found: list[Layer] = []
+        while chain_id is not None:
+            found.append(self.get(chain_id))
+            chain_id = found[-1].parent
+            if len(found) > MAX_DEPTH:
+                raise LayerDamaged(f"layer {found[0].chain_id} stands on more than {MAX_DEPTH} others")
+        return found
+
+    def prepare(self, lease: Lease, stream: Reader, parent: Layer | Pending | None = None) -> Pending:
+        """Unpack a layer's uncompressed tar.
+
+        The parent is needed only where the driver says so (`parent_first`). A failure leaves nothing.
+
+        Raises:
+            InvalidTar: the stream is no tar, or one that cannot be unpacked.
+        """
+        snapshot, name = os.urandom(32).hex(), new_write_set()
+        lease.add(SNAPSHOT, snapshot)
+        lease.add(WRITE_SET, name)
+        folder = self._paths.write_set(name)
+        try:
+            os.mkdir(folder, 0o700)
+            self._driver.create(snapshot, _tree(parent) if self._driver.parent_first else None)
+            with open(os.path.join(folder, SPLIT), "w+b") as file, split.Recorder(file, folder) as recorder:
+                hashed = Hashed(stream)
+                with Ahead(hashed) as ahead:
+                    applied = self._driver.apply(snapshot, TarReader(ahead, recorder), recorder)
+                recorder.finish()
+            return Pending(Digest(hashed.digest), snapshot, name, applied)
+        except BaseException:
+            self._drop(lease, snapshot, name)
+            raise
+
+    def place(self, pending: Pending, parent: Layer | Pending | None) -> None:
+        """Put an unpacked layer on top of its parent, which may be placed but unpublished itself."""
+        pending.size = self._driver.commit(pending.snapshot, _tree(parent), pending.applied)
+
+    def publish(self, lease: Lease, layers: Iterable[Pending], parent: Layer | None) -> list[Layer]:
+        """Give some layers their names, each on top of the one before it; return them.
+
+        A layer that has come in by another way meanwhile is taken instead of ours.
+        """
+        batch = list(layers)
+        found: list[Layer] = []
+        below = parent.chain_id if parent else None
+        for pending in batch:
+            found.append(_described(pending, below))
+            _write(self._paths.write_set(pending.write_set), found[-1])
+            below = found[-1].chain_id
+        self._sync()
+        with self._lock():
+            for at, pending in enumerate(batch):
+                found[at] = self._name(lease, pending, found[at])
+        return found
+
+    def register(
+        self, lease: Lease, stream: Reader, parent: Layer | None = None, expected: Digest | None = None
+    ) -> Layer:
+        """Take a layer in: all steps at once.
+
+        Raises:
+            DigestMismatch: the stream's diff id is not the expected one.
+            InvalidTar: there are too many layers below, or see `prepare`.
+        """
+        depth = len(self.chain(parent.chain_id)) if parent else 0
+        check_depth(depth + 1)
+        pending = self.prepare(lease, stream, parent)
+        try:
+            if expected is not None and pending.diff_id != expected:
+                raise DigestMismatch("layer", expected, pending.diff_id)
+            self.place(pending, parent)
+            return self.publish(lease, [pending], parent)[0]
+        except BaseException:
+            self.discard(lease, pending)
+            raise
+
+    def discard(self, lease: Lease, pending: Pending) -> None:
+        """Remove a layer on its way in; one that has been published stays."""
+        if os.path.isdir(self._paths.write_set(pending.write_set)):
+            self._drop(lease, pending.snapshot, pending.write_set)
+
+    def tar(self, layer: Layer) -> Reader:
+        """Return a reader of the layer's tar, the very bytes that it came from.
+
+        Raises:
+            LayerDamaged: from `read`, where the store no longer gives those bytes.
+        """
+        what = f"layer {layer.chain_id} was modified in the store; load or build its image again"
+        return Verified(Pieces(self._assemble(layer)), layer.diff_id, what=what)
+
+    def tar_size(self, layer: Layer) -> int:
+        """Return the number of bytes of the layer's tar."""
+        with self._split(layer) as file:
+            return split.size(file)
+
+    def _assemble(self, layer: Layer) -> Iterator[bytes]:
+        with self._split(layer) as file, self._driver.open(layer.cache_id) as root:
+            try:
+                yield from split.assemble(file, lambda name: _open_file(root, name))
+            except (DataLoss, InvalidTar) as error:
+                raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
+
+    def _split(self, layer: Layer) -> BinaryIO:
+        try:
+            return open(os.path.join(self._paths.layer(layer.chain_id), SPLIT), "rb")
+        except OSError as error:
+            raise LayerDamaged(f"layer {layer.chain_id} is damaged: {SPLIT}: {error.strerror}") from error
+
+    def retire(self, lease: Lease, chain_id: Digest) -> str:
+        """Take a layer out of sight; return what `finish` wants. The caller holds the lock."""
+        name = new_removing(chain_id)
+        lease.add(REMOVING, name)
+        os.rename(self._paths.layer(chain_id), self._paths.removing(name))
+        return name
+
+    def finish(self, lease: Lease, name: str) -> None:
+        """Remove the files of a layer that was taken out of sight; what is gone already is no error."""
+        folder = self._paths.removing(name)
+        with contextlib.suppress(OSError, LayerDamaged):
+            self._driver.remove(_cache_id(_read(folder, "cache-id")))
+        remove_tree(folder)
+        lease.drop(REMOVING, name)
+
+    def leftovers(self) -> Iterator[str]:
+        """Yield layers on their way in or out: rubbish, but for what a live lease names."""
+        yield from (f"tmp/{name}" for name in sorted(os.listdir(self._paths.tmp)))
+        yield from (f"sha256/{name}" for name in sorted(os.listdir(self._paths.layers)) if is_removing(name))
+
+    def recover(self, lease: Lease, claims: Iterable[tuple[str, str]], is_used: Callable[[str], bool]) -> None:
+        """Take away what a dead owner left: the claims that its lease named.
+
+        Args:
+            lease: of the caller.
+            claims: kinds and names; kinds of others are passed over.
+            is_used: tells whether a layer or a container has a tree.
+        """
+        for kind, name in claims:
+            if kind == REMOVING:
+                self.finish(lease, name)
+            elif kind == WRITE_SET:
+                remove_tree(self._paths.write_set(name))
+            elif kind == SNAPSHOT and not is_used(name):
+                self._driver.remove(name)
+
+    def check(self, layer: Layer, *, content: bool) -> Iterator[str]:
+        """Yield what is wrong with a layer, a line each; with `content`, all its bytes are read and hashed."""
+        below = self.get(layer.parent) if layer.parent else None
+        if digest.chain(layer.parent, layer.diff_id) != layer.chain_id:
+            yield f"layer {layer.chain_id}: its parent and diff id make another chain id"
+        for problem in self._driver.check(layer.cache_id, below.cache_id if below else None):
+            yield f"layer {layer.chain_id}: {problem}"
+        if content:
+            try:
+                for _ in chunks(self.tar(layer)):
+                    pass
+            except DataLoss as error:
+                yield str(error)
+
+    def _name(self, lease: Lease, pending: Pending, layer: Layer) -> Layer:
+        """Publish one layer under the lock, or take the one that is there."""
+        if layer.parent is not None and layer.parent not in self:
+            raise LayerNotFound(layer.parent)
+        if layer.chain_id in self:
+            layer = self.get(layer.chain_id)
+            self._drop(lease, pending.snapshot, pending.write_set)
+            return layer
+        lease.add(LAYER, digest.encoded(layer.chain_id))  # until something relies on it
+        os.rename(self._paths.write_set(pending.write_set), self._paths.layer(layer.chain_id))
+        fsync(self._paths.layers)
+        lease.drop(WRITE_SET, pending.write_set)
+        lease.drop(SNAPSHOT, pending.snapshot)
+        return layer
+
+    def _sync(self) -> None:
+        """Make all that was written durable: the trees, and their descriptions where those lie elsewhere."""
+        if self._driver.sync() != os.stat(self._paths.home).st_dev:
+            syncfs(self._paths.home)
+
+    def _drop(self, lease: Lease, snapshot: str, write_set: str) -> None:
+        self._driver.remove(snapshot)
+        remove_tree(self._paths.write_set(write_set))
+        lease.drop(WRITE_SET, write_set)
+        lease.drop(SNAPSHOT, snapshot)
+
+
+def check_depth(layers: int) -> None:
+    """Refuse more layers than an image may have.
+
+    Raises:
+        InvalidTar: there are.
+    """
+    if layers > MAX_DEPTH:
+        raise InvalidTar(f"max depth exceeded: {layers} layers, at most {MAX_DEPTH} are possible")
+
+
+def _tree(layer: Layer | Pending | None) -> str | None:
+    return layer.cache_id if isinstance(layer, Layer) else layer.snapshot if layer else None
+
+
+def _described(pending: Pending, parent: Digest | None) -> Layer:
+    chain_id = digest.chain(parent, pending.diff_id)
+    return Layer(chain_id, pending.diff_id, parent, pending.size, pending.snapshot)
+
+
+def _write(folder: str, layer: Layer) -> None:
+    """Write a layer's description into its write set."""
+    os.chmod(os.path.join(folder, SPLIT), 0o644)
+    write_new(folder, "diff", layer.diff_id)
+    write_new(folder, "size", str(layer.size))
+    write_new(folder, "cache-id", layer.cache_id)
+    if layer.parent is not None:
+        write_new(folder, "parent", layer.parent)
+
+
+def write_new(folder: str, name: str, text: str) -> None:
+    """Write a small file of a write set."""
+    with open(os.path.join(folder, name), "x", encoding="ascii") as file:
+        file.write(text)
+        os.fchmod(file.fileno(), 0o644)
+
+
+def _read(folder: str, name: str) -> str:
+    with open(os.path.join(folder, name), "rb") as file:
+        return file.read(_MAX_FILE).decode("ascii").strip()
+
+
+def _cache_id(text: str) -> str:
+    if not text or "/" in text or text.startswith("."):
+        raise LayerDamaged(f"cache-id {text[:80]!r} names no tree")
+    return text
+
+
+def _open_file(root: Root, name: bytes) -> int:
+    try:
+        folder, last = root.parent(clean(name))
+    except NotBelow as error:
+        raise FileNotFoundError(2, "its folder is gone") from error
+    return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)

@@ -1,0 +1,212 @@
+"""The writable layers of containers, by container id.
+
+Between a container's tree and its image lies one more, the init tree: it has the places that a container needs
+to be there (`/dev/console`, `/etc/hosts`, ...), so that they are no change of the container's.
+
+    the container's tree     <mount-id>         what `diff` and `commit` show
+    its init tree            <mount-id>-init    never part of an image
+    the image's top layer    <cache-id>
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from functools import cache
+
+import msgspec
+
+from ..errors import AlreadyExists, DataLoss, NotFound
+from ..files import fsync, remove_tree
+from ..lock import Lease
+from ..mount import Mount, detached
+from ..oci import digest
+from ..oci.digest import Digest
+from ..snapshot.driver import Driver
+from ..tar.changes import Change
+from ..tar.root import Root
+from .layers import SNAPSHOT, WRITE_SET, Layer, LayerDamaged, write_new
+from .paths import Paths, new_write_set
+
+Init = Callable[[Root], None]
+"""Fills the init tree, whose root it gets, with what a container needs."""
+
+
+class MountNotFound(NotFound):
+    """A container has no writable layer."""
+
+
+class WritableLayer(msgspec.Struct, frozen=True):
+    """A container's tree; `parent` is its image's top layer, None where the image has no layers."""
+
+    container: str
+    mount_id: str
+    init_id: str
+    parent: Digest | None
+
+
+class Mounts:
+    """The writable layers of a store; see `layers.Layers` for the arguments."""
+
+    def __init__(self, home: str, driver: Driver, lock: Callable[[], AbstractContextManager[object]]) -> None:
+        self._paths = Paths(home)
+        self._driver = driver
+        self._lock = lock
+
+    def create(
+        self, lease: Lease, container: str, parent: Layer | None, init: Init | None, *, durable: bool = True
+    ) -> WritableLayer:
+        """Make a container's tree on top of a layer.
+
+        Args:
+            lease: names what is half made.
+            container: its id.
+            parent: the top layer of its image.
+            init: fills the init tree; without one there is none.
+            durable: whether it must outlive a loss of power.
+
+        Raises:
+            AlreadyExists: the container has one.
+        """
+        mount_id, name = os.urandom(32).hex(), new_write_set()
+        init_id = f"{mount_id}-init" if init else ""
+        for snapshot in filter(None, (mount_id, init_id)):
+            lease.add(SNAPSHOT, snapshot)
+        lease.add(WRITE_SET, name)
+        writable = WritableLayer(container, mount_id, init_id, parent.chain_id if parent else None)
+        try:
+            below = parent.cache_id if parent else None
+            if init:
+                self._make_init(init_id, below, init)
+            self._driver.prepare(mount_id, init_id or below)
+            self._publish(name, writable, durable)
+        except BaseException:
+            self._remove_trees(writable)
+            remove_tree(self._paths.write_set(name))
+            raise
+        finally:
+            lease.drop(WRITE_SET, name)
+        for snapshot in filter(None, (mount_id, init_id)):
+            lease.drop(SNAPSHOT, snapshot)
+        return writable
+
+    def _make_init(self, init_id: str, below: str | None, init: Init) -> None:
+        self._driver.prepare(init_id, below)
+        fd = detached(self._driver.mount(init_id))
+        try:
+            with Root(fd) as root:
+                init(root)
+        finally:
+            os.close(fd)
+
+    def _publish(self, name: str, writable: WritableLayer, durable: bool) -> None:
+        folder = self._paths.write_set(name)
+        os.mkdir(folder, 0o755)
+        write_new(folder, "mount-id", writable.mount_id)
+        if writable.init_id:
+            write_new(folder, "init-id", writable.init_id)
+        if writable.parent:
+            write_new(folder, "parent", writable.parent)
+        if durable:
+            self._driver.sync()
+        with self._lock():
+            try:
+                os.rename(folder, self._paths.mount(writable.container))
+            except OSError as error:
+                raise AlreadyExists(f"container {writable.container} has a writable layer already") from error
+        if durable:
+            fsync(self._paths.mounts)
+
+    def get(self, container: str) -> WritableLayer:
+        """Return a container's tree.
+
+        Raises:
+            MountNotFound: it has none.
+            LayerDamaged: its description cannot be read.
+        """
+        folder = self._paths.mount(container)
+        if not os.path.isdir(folder):
+            raise MountNotFound(f"container {container} has no writable layer")
+        try:
+            parent = _read(folder, "parent")
+            return WritableLayer(
+                container,
+                _id(_read(folder, "mount-id")),
+                _id(_read(folder, "init-id"), empty=True),
+                digest.parse(parent) if parent else None,
+            )
+        except (OSError, ValueError, digest.InvalidDigest) as error:
+            raise LayerDamaged(f"the writable layer of container {container} is damaged: {error}") from error
+
+    def __iter__(self) -> Iterator[str]:
+        yield from sorted(os.listdir(self._paths.mounts))
+
+    def mount(self, writable: WritableLayer) -> Mount:
+        """Return the mount that shows a container's files."""
+        return self._driver.mount(writable.mount_id)
+
+    def changes(self, writable: WritableLayer, parent: Layer | None) -> Iterator[Change]:
+        """Yield what a container changed of its image; the init tree counts as the image's."""
+        below = writable.init_id or (parent.cache_id if parent else None)
+        return self._driver.changes(writable.mount_id, below)
+
+    def open(self, writable: WritableLayer) -> Root:
+        """Open the directory with the files that `changes` names."""
+        return self._driver.open(writable.mount_id)
+
+    def remove(self, container: str) -> None:
+        """Remove a container's tree; what is gone already is no error.
+
+        The description goes last, so that a removal cut short can be done again.
+        """
+        with contextlib.suppress(MountNotFound):
+            self._remove_trees(self.get(container))
+        remove_tree(self._paths.mount(container))
+
+    def _remove_trees(self, writable: WritableLayer) -> None:
+        self._driver.remove(writable.mount_id)
+        if writable.init_id:
+            self._driver.remove(writable.init_id)
+
+    def used(self) -> set[str]:
+        """Return the ids of all trees that containers have."""
+        found: set[str] = set()
+        for container in self:
+            with contextlib.suppress(DataLoss, NotFound):
+                writable = self.get(container)
+                found.update(filter(None, (writable.mount_id, writable.init_id)))
+        return found
+
+    def check(self, writable: WritableLayer, parents: Callable[[Digest], Layer]) -> Iterator[str]:
+        """Yield what is wrong with a container's tree, a line each."""
+        where = f"container {writable.container[:12]}"
+        try:
+            below = parents(writable.parent).cache_id if writable.parent else None
+        except (NotFound, DataLoss) as error:
+            yield f"{where}: {error}"
+            return
+        trees: Iterable[tuple[str, str | None]] = [(writable.mount_id, writable.init_id or below)]
+        if writable.init_id:
+            trees = [*trees, (writable.init_id, below)]
+        for snapshot, parent in trees:
+            yield from (f"{where}: {problem}" for problem in self._driver.check(snapshot, parent))
+
+
+def _read(folder: str, name: str) -> str:
+    try:
+        with open(os.path.join(folder, name), "rb") as file:
+            return file.read(200).decode("ascii").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _id(text: str, *, empty: bool = False) -> str:
+    if (empty and not text) or _pattern().fullmatch(text):
+        return text
+    raise ValueError(f"{text[:80]!r} is no id of a tree")
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    return re.compile(r"[a-f0-9]{64}(-init)?")

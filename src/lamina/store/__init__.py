@@ -1,0 +1,8 @@
+"""The root folder: which driver, who may write, what crashed; it opens images, layers and content.
+
+paths     the tree on disk
+store     the root, open
+usage     what relies on which layers
+install   an image from a source of content
+check     every digest, chain, link and reference recomputed
+"""

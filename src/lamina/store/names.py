@@ -1,0 +1,45 @@
+"""Names of images: finding what a person means, and giving names."""
+
+from ..images.images import ImageNotFound
+from ..oci import digest, reference
+from ..oci.digest import Digest
+from ..oci.reference import InvalidReference, Reference
+from .store import Store
+
+
+def find(store: Store, text: str) -> Digest:
+    """Return the image that a person names: by id, by the beginning of one, or by a reference.
+
+    A whole id comes first, then a reference (`:latest` where it has no tag), then the beginning of an id.
+
+    Raises:
+        ImageNotFound: there is none.
+        AmbiguousImage: the ids of several begin so.
+        InvalidReference: the text can be none of those.
+    """
+    whole = text.removeprefix("sha256:")
+    if len(whole) == 64 and digest.is_hex(whole):
+        image_id = store.images.find(text)
+        if image_id is None:
+            raise ImageNotFound(text)
+        return image_id
+    named: Digest | None = None
+    shown = text
+    try:
+        parsed = reference.parse(text).tagged()
+        named, shown = store.references.get(parsed), parsed.familiar
+    except InvalidReference:
+        if not text.startswith("sha256:"):
+            raise
+    found = named or store.images.find(text)
+    if found is None:
+        raise ImageNotFound(shown)
+    return found
+
+
+def name_image(store: Store, name: Reference, image_id: Digest) -> Digest | None:
+    """Give an image a name; return the image that had it before, if another had."""
+    with store.lock():
+        if image_id not in store.images:
+            raise ImageNotFound(image_id)
+        return store.references.add(name, image_id)

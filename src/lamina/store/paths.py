@@ -1,0 +1,70 @@
+"""Where a store keeps what. Each part below has an owner with a `paths` of its own.
+
+<root>/                       /var/lib/lamina, or a dockerd's root
+  image/<driver>/             Docker's: imagedb, repositories.json (images), layerdb (layers), distribution
+  <driver>/                   the driver's trees (snapshot)
+  containers/                 dockerd's own, if one uses the root by turns
+  volumes/metadata.db         dockerd locks it as long as it runs
+  lamina/                     what only lamina has
+    lock                      held for moments, while names change hands
+    leases/                   what live processes rely on (lock.Lease)
+    content/                  manifests and blobs as they came (content.local)
+    index/                    of build steps (images.steps); can be removed at any time
+    containers/               records of containers (containers)
+    tmp/                      files without a name
+"""
+
+import os
+
+DRIVER_FOLDERS = "image"
+
+
+class Paths:
+    """The paths of a root."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.images = os.path.join(root, DRIVER_FOLDERS)
+        self.own = os.path.join(root, "lamina")
+        self.lock = os.path.join(self.own, "lock")
+        self.leases = os.path.join(self.own, "leases")
+        self.content = os.path.join(self.own, "content")
+        self.index = os.path.join(self.own, "index")
+        self.containers = os.path.join(self.own, "containers")
+        self.tmp = os.path.join(self.own, "tmp")
+        self.docker_lock = os.path.join(root, "volumes", "metadata.db")
+        self.docker_containers = os.path.join(root, "containers")
+        self.buildkit = os.path.join(root, "buildkit")
+
+    def image(self, driver: str) -> str:
+        """Docker's folder of images of one driver."""
+        return os.path.join(self.images, driver)
+
+    def layerdb(self, driver: str) -> str:
+        """Docker's folder of layers of one driver."""
+        return os.path.join(self.images, driver, "layerdb")
+
+    def driver(self, driver: str) -> str:
+        """The driver's own folder."""
+        return os.path.join(self.root, driver)
+
+    def folders(self, driver: str) -> list[tuple[str, int]]:
+        """The folders of a new store and their modes, parents first."""
+        image, layerdb = self.image(driver), self.layerdb(driver)
+        imagedb = os.path.join(image, "imagedb")
+        private = [
+            self.images,
+            image,
+            imagedb,
+            os.path.join(imagedb, "content"),
+            os.path.join(imagedb, "content", "sha256"),
+            os.path.join(imagedb, "metadata"),
+            os.path.join(imagedb, "metadata", "sha256"),
+            layerdb,
+            os.path.join(layerdb, "tmp"),
+            os.path.join(layerdb, "sha256"),
+            os.path.join(image, "distribution"),
+        ]
+        shared = [(os.path.join(layerdb, "mounts"), 0o700), (self.driver(driver), 0o710), (self.own, 0o700)]
+        own = [self.leases, self.containers, self.tmp]
+        return [(self.root, 0o710), *((path, 0o700) for path in private), *shared, *((path, 0o700) for path in own)]

@@ -1,0 +1,212 @@
+"""A store, open: the parts that share a root, and who may write.
+
+Verbs that change anything do so inside `writing`: it refuses while a dockerd has the root, takes away what
+crashed processes left, and gives a lease for what is about to be made or relied on. Readers take no lock: what
+they see is whole, and may go while they look.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Collection, Iterable, Iterator
+from typing import BinaryIO
+
+from ..content.local import Local
+from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, PermissionDenied
+from ..images.images import Images
+from ..images.paths import Paths as ImagePaths
+from ..images.references import References
+from ..images.steps import Steps
+from ..layers.layers import LAYER, Layer, Layers
+from ..layers.mounts import Mounts
+from ..lock import Lease, abandoned, exclusive, lock_fd
+from ..oci import digest
+from ..oci.digest import Digest
+from ..snapshot import probe
+from ..streams import Reader, nameless, spool
+from . import usage
+from .paths import Paths
+
+
+class UnknownDriver(NotSupported):
+    """A root was made with a storage driver that lamina does not have."""
+
+
+class HeldByDocker(Conflict):
+    """A dockerd runs on the root."""
+
+
+class Store:
+    """The store in a root folder, which is made if it is not there.
+
+    Args:
+        root: the folder; absolute.
+        driver: a storage driver's name; empty for the one the root has, or the best that works there.
+
+    Raises:
+        UnknownDriver: the root has another driver, or several and none was named.
+        PermissionDenied: the folder is not ours to use.
+    """
+
+    def __init__(self, root: str, driver: str = "") -> None:
+        self.paths = Paths(root)
+        self.privileged = os.geteuid() == 0
+        self.driver_name = driver or self._own_driver()
+        try:
+            if not self.driver_name:
+                os.makedirs(root, 0o710, exist_ok=True)
+                self.driver_name, _ = probe.choose(root, privileged=self.privileged)
+            self._open()
+        except PermissionError as error:
+            raise PermissionDenied(f"the store {root} is not yours: {error.strerror} ({error.filename})") from error
+
+    def _open(self) -> None:
+        name = self.driver_name
+        if name not in probe.DRIVERS:
+            raise UnknownDriver(f"storage driver {name!r} is not known; there are {', '.join(probe.DRIVERS)}")
+        if not os.path.isdir(self.paths.leases) or not os.path.isdir(self.paths.layerdb(name)):
+            self._make()
+        self.driver = probe.make(name, self.paths.driver(name), privileged=self.privileged)
+        images = ImagePaths(self.paths.image(name), self.paths.index)
+        self.images = Images(images)
+        self.references = References(images.repositories)
+        self.steps = Steps(images, self.images)
+        self.layers = Layers(self.paths.layerdb(name), self.driver, self.lock)
+        self.mounts = Mounts(self.paths.layerdb(name), self.driver, self.lock)
+        self.content = Local(self.paths.content)
+
+    def _own_driver(self) -> str:
+        """Return the driver that the root was made with, or nothing for a new root."""
+        try:
+            found = sorted(os.listdir(self.paths.images))
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise PermissionDenied(f"the store {self.paths.root} cannot be read: {error.strerror}") from error
+        if len(found) > 1:
+            raise UnknownDriver(f"{self.paths.root} has the drivers {', '.join(found)}: choose one by --storage-driver")
+        if found and found[0] not in probe.DRIVERS:
+            drivers = ", ".join(probe.DRIVERS)
+            raise UnknownDriver(
+                f"{self.paths.root} was made with the storage driver {found[0]!r}; lamina has {drivers}: "
+                "choose another root"
+            )
+        return found[0] if found else ""
+
+    def _make(self) -> None:
+        for path, mode in self.paths.folders(self.driver_name):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, mode)
+        References(ImagePaths(self.paths.image(self.driver_name), self.paths.index).repositories).create()
+
+    def lock(self) -> contextlib.AbstractContextManager[object]:
+        """Exclude all other publishers and deleters, for moments only."""
+        return exclusive(self.paths.lock)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Lease]:
+        """Change the store: yield a lease, of which a failing block leaves nothing behind.
+
+        Raises:
+            HeldByDocker: a dockerd has the root.
+        """
+        with self._without_docker():
+            self.recover()
+            with Lease(self.paths.leases) as lease:
+                try:
+                    yield lease
+                except BaseException:
+                    with contextlib.suppress(LaminaError, OSError):
+                        self._clean_up(lease, lease.claims())
+                    raise
+
+    @contextlib.contextmanager
+    def _without_docker(self) -> Iterator[None]:
+        """Make sure that no dockerd has the root, and that none starts meanwhile."""
+        try:
+            fd = os.open(self.paths.docker_lock, os.O_RDONLY)
+        except FileNotFoundError:
+            yield
+            return
+        try:
+            if not lock_fd(fd, fcntl.LOCK_SH, wait=False):
+                what = f"a dockerd is running on {self.paths.root}: stop it first, or use another --root"
+                raise HeldByDocker(f"{what} (it would not see the change)")
+            yield
+        finally:
+            os.close(fd)
+
+    def recover(self) -> None:
+        """Take away what processes left that were killed; those that live are left alone."""
+        with contextlib.suppress(FileNotFoundError), abandoned(self.paths.leases) as dead:
+            if dead:
+                with Lease(self.paths.leases) as lease:
+                    self._clean_up(lease, set().union(*dead.values()), dead)
+
+    def _clean_up(self, lease: Lease, claims: set[tuple[str, str]], dead: Collection[str] = ()) -> None:
+        """Remove what some claims name, unless something has come to rely on it."""
+        trees = usage.trees(self.layers, self.mounts)
+        self.layers.recover(lease, claims, trees.__contains__)
+        self.release(lease, [Digest(f"sha256:{name}") for kind, name in claims if kind == LAYER], dead)
+
+    def rely_on(self, lease: Lease, chain_ids: list[Digest]) -> list[Layer]:
+        """Keep layers from being deleted as long as the lease lives; return those that are there.
+
+        Args:
+            lease: of the caller.
+            chain_ids: of one image, base first. The result is its layers up to the first that is missing.
+        """
+        for chain_id in chain_ids:
+            lease.add(LAYER, digest.encoded(chain_id))
+        present: list[Layer] = []
+        with self.lock():  # one who deletes looks at the leases and acts under the same lock
+            for chain_id in chain_ids:
+                if chain_id not in self.layers:
+                    break
+                present.append(self.layers.get(chain_id))
+        return present
+
+    def release(self, lease: Lease, chain_ids: Iterable[Digest], dead: Collection[str] = ()) -> list[Digest]:
+        """Delete layers, and those below them, that nothing relies on any more.
+
+        Args:
+            lease: of the caller; what it relies on itself does not count.
+            chain_ids: top layers that have lost a user.
+            dead: other leases that do not count.
+
+        Returns:
+            The layers deleted, the topmost first.
+        """
+        tops = list(chain_ids)
+        for top in tops:
+            lease.add(LAYER, digest.encoded(top))  # a crash from here on leaves a note
+        retired: list[tuple[Digest, str]] = []
+        with self.lock():
+            needed = usage.layers(self.images, self.layers, self.mounts, self.paths.leases, {lease.path, *dead})
+            for top in tops:
+                chain_id: Digest | None = top
+                while chain_id is not None and chain_id not in needed and chain_id in self.layers:
+                    below = self.layers.get(chain_id).parent
+                    retired.append((chain_id, self.layers.retire(lease, chain_id)))
+                    chain_id = below
+        for _, name in retired:
+            self.layers.finish(lease, name)
+        return [chain_id for chain_id, _ in retired]
+
+    def temporary(self) -> BinaryIO:
+        """Open a new file without a name."""
+        return nameless(self.paths.tmp)
+
+    def spool(self, source: Reader) -> BinaryIO:
+        """Copy a stream that cannot be sought to a file without a name.
+
+        Raises:
+            FailedPrecondition: there is no room.
+        """
+        try:
+            return spool(source, self.paths.tmp)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise FailedPrecondition(f"no space left in {self.paths.tmp}") from error
+            raise
