@@ -32,13 +32,13 @@ class Output(msgspec.Struct, frozen=True):
     stream: int = 1
 
 
-class Warning(msgspec.Struct, frozen=True):  # noqa: A001 - events.Warning reads as what it is
+class Problem(msgspec.Struct, frozen=True):
     """Something is not as it should be, and the verb goes on."""
 
     text: str
 
 
-Event = Status | Progress | Output | Warning
+Event = Status | Progress | Output | Problem
 Report = Callable[[Event], None]
 
 

@@ -42,11 +42,14 @@ class Index(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     annotations: dict[str, str] | None = None
 
 
+_ABSENT = msgspec.Raw(b"null")
+
+
 class _Shape(msgspec.Struct, rename="camel"):
     schema_version: int = 0
     media_type: str = ""
-    manifests: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
+    manifests: msgspec.Raw = _ABSENT
+    layers: msgspec.Raw = _ABSENT
 
 
 def parse(raw: bytes, what: str = "manifest") -> Manifest | Index:
@@ -59,8 +62,8 @@ def parse(raw: bytes, what: str = "manifest") -> Manifest | Index:
     shape = codec.decode(raw, _Shape, what)
     if shape.schema_version != 2:
         raise codec.InvalidDocument(f"{what} has schemaVersion {shape.schema_version}; only 2 is supported")
-    is_index = shape.manifests is not None
-    if is_index and shape.layers is not None:
+    is_index = bytes(shape.manifests) != b"null"
+    if is_index and bytes(shape.layers) != b"null":
         raise codec.InvalidDocument(f"{what} is ambiguous: it has both manifests and layers")
     if shape.media_type in (mediatypes.MANIFESTS if is_index else mediatypes.INDEXES):
         raise codec.InvalidDocument(f"{what} is ambiguous: its media type is not that of its content")

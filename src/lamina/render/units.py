@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lamina.errors import InvalidArgument
+from ..errors import InvalidArgument
 
 _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")

@@ -12,13 +12,13 @@ from ..compression import decompressed
 from ..content.contract import Source
 from ..content.copying import read
 from ..errors import DataLoss
-from ..events import Report, Status
+from ..events import Progress, Report, Status
 from ..layers.layers import Layer, Pending, check_depth
 from ..lock import Lease
 from ..oci import config, digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Manifest
-from ..streams import DigestMismatch
+from ..streams import DigestMismatch, Reader
 from .store import Store
 
 
@@ -64,7 +64,9 @@ def _layers(store: Store, lease: Lease, source: Source, wanted: list[tuple[Diges
     try:
         for diff_id, descriptor in wanted[len(present) :]:
             report(Status("Loading layer", digest.short(diff_id)))
-            pending.append(_layer(store, lease, source, (diff_id, descriptor), pending[-1] if pending else below))
+            pending.append(
+                _layer(store, lease, source, (diff_id, descriptor), pending[-1] if pending else below, report)
+            )
         store.layers.publish(lease, pending, below)
     except BaseException:
         for layer in reversed(pending):
@@ -74,11 +76,17 @@ def _layers(store: Store, lease: Lease, source: Source, wanted: list[tuple[Diges
 
 
 def _layer(
-    store: Store, lease: Lease, source: Source, wanted: tuple[Digest, Descriptor], below: Layer | Pending | None
+    store: Store,
+    lease: Lease,
+    source: Source,
+    wanted: tuple[Digest, Descriptor],
+    below: Layer | Pending | None,
+    report: Report,
 ) -> Pending:
     diff_id, descriptor = wanted
     with source.open(descriptor) as stream:
-        pending = store.layers.prepare(lease, decompressed(stream), below)
+        watched = Watched(stream, descriptor.size, digest.short(diff_id), report)
+        pending = store.layers.prepare(lease, decompressed(watched), below)
     try:
         if pending.diff_id != diff_id:
             raise DigestMismatch(f"invalid diffID for layer {digest.short(diff_id)}", diff_id, pending.diff_id)
@@ -87,6 +95,23 @@ def _layer(
         store.layers.discard(lease, pending)
         raise
     return pending
+
+
+class Watched:
+    """A reader that reports how far it is."""
+
+    def __init__(self, source: Reader, total: int, subject: str, report: Report) -> None:
+        self._source = source
+        self._total = total
+        self._subject = subject
+        self._report = report
+        self._done = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._source.read(size)
+        self._done += len(data)
+        self._report(Progress(self._subject, "Loading layer", self._done, self._total))
+        return data
 
 
 def keep(store: Store, source: Source, descriptor: Descriptor) -> None:

@@ -1,9 +1,10 @@
 """Names of images: finding what a person means, and giving names."""
 
 from ..images.images import ImageNotFound
+from ..images.references import ReferencesDamaged
 from ..oci import digest, reference
 from ..oci.digest import Digest
-from ..oci.reference import InvalidReference, Reference
+from ..oci.reference import Reference
 from .store import Store
 
 
@@ -23,17 +24,16 @@ def find(store: Store, text: str) -> Digest:
         if image_id is None:
             raise ImageNotFound(text)
         return image_id
-    named: Digest | None = None
-    shown = text
+    parsed = reference.parse(text).tagged()
     try:
-        parsed = reference.parse(text).tagged()
-        named, shown = store.references.get(parsed), parsed.familiar
-    except InvalidReference:
-        if not text.startswith("sha256:"):
+        named = store.references.get(parsed)
+    except ReferencesDamaged:
+        if not (found := store.images.find(text)):  # ids work as ever
             raise
+        return found
     found = named or store.images.find(text)
     if found is None:
-        raise ImageNotFound(shown)
+        raise ImageNotFound(parsed.familiar)
     return found
 
 

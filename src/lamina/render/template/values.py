@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from lamina.errors import InvalidArgument
+from ...errors import InvalidArgument
 
 NO_VALUE: Final = "<no value>"
 """What a pipeline without a value prints."""

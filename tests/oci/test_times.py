@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina.render import times
-from lamina.render.times import InvalidTime
+from lamina.oci import times
+from lamina.oci.times import InvalidTime
 
 END = 253402300800 * 10**9
 INSTANTS = st.integers(times.ZERO, END - 1)

@@ -5,7 +5,7 @@ All instants from the years 1 to 9999 can be written; Go's zero time, the first 
 
 import time
 
-from lamina.errors import InvalidArgument
+from ..errors import InvalidArgument
 
 _SECOND = 10**9
 _DAY = 86400
@@ -18,6 +18,11 @@ _MONTHS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365)
 
 class InvalidTime(InvalidArgument):
     """A text is no time of RFC 3339, or a number no time of four-digit years."""
+
+
+def now() -> str:
+    """Return this instant as RFC 3339."""
+    return rfc3339(time.time_ns())
 
 
 def rfc3339(nanoseconds: int) -> str:

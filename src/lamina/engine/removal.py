@@ -1,0 +1,162 @@
+"""Removing images, by Docker's rules: what has no name left goes, with all that only it needs.
+
+Source: moby, daemon/images/image_delete.go.
+"""
+
+from typing import NamedTuple
+
+from ..errors import Conflict
+from ..lock import Lease
+from ..oci import digest, reference
+from ..oci.digest import Digest
+from ..store.lifecycle import delete
+from ..store.names import find
+from ..store.store import Store
+
+
+class ImageInUse(Conflict):
+    """An image cannot be removed; the message names the holder."""
+
+
+class User(NamedTuple):
+    """A container, and the image that it was made from."""
+
+    container: str
+    image_id: Digest
+    running: bool
+
+
+class Removed(NamedTuple):
+    """One thing that was removed: a name (`untagged`), or an image or layer (`deleted`)."""
+
+    untagged: str = ""
+    deleted: str = ""
+
+
+def remove(store: Store, users: list[User], text: str, *, force: bool = False, prune: bool = True) -> list[Removed]:
+    """Remove a name, and the image with its last one.
+
+    Args:
+        store: of the image.
+        users: all containers.
+        text: a reference or an id. Given an id, all names go, if they are of one repository or with `force`.
+        force: also if stopped containers use the image, or it has names in several repositories.
+        prune: also the images that it was built on, as long as they have no names.
+
+    Raises:
+        ImageNotFound: there is none.
+        ImageInUse: something needs it.
+    """
+    with store.writing() as lease:
+        return _Removal(store, lease, users).run(text, force=force, prune=prune)
+
+
+class _Removal:
+    def __init__(self, store: Store, lease: Lease, users: list[User]) -> None:
+        self._store = store
+        self._lease = lease
+        self._users = users
+        self._removed: list[Removed] = []
+
+    def run(self, text: str, *, force: bool, prune: bool) -> list[Removed]:
+        image_id = find(self._store, text)
+        names = self._store.references.of(image_id)
+        user = self._user(image_id)
+        if digest.encoded(image_id).startswith(text.removeprefix("sha256:")):
+            if _is_single(names):
+                self._check_containers(image_id, force=force)
+                self._untag(names)
+            self._delete(image_id, force=force, prune=prune, quiet=False)
+            return self._removed
+        if user and not force and _is_single(names):
+            raise ImageInUse(
+                f'conflict: unable to remove repository reference "{text}" (must force) - container '
+                f"{user.container[:12]} is using its referenced image {digest.short(image_id)}"
+            )
+        name = reference.parse(text).tagged()
+        self._untag([_familiar(name)])
+        left = [other for other in names if other != _familiar(name)]
+        same = [other for other in left if _repository(other) == name.familiar_name]
+        if not name.digest and all("@" in other for other in same):
+            self._untag(same)
+            left = [other for other in left if other not in same]
+        if not left:
+            self._delete(image_id, force=force, prune=prune, quiet=True)
+        return self._removed
+
+    def _untag(self, names: list[str]) -> None:
+        with self._store.lock():
+            self._store.references.remove(*names)
+        self._removed += [Removed(untagged=name) for name in names]
+
+    def _delete(self, image_id: Digest, *, force: bool, prune: bool, quiet: bool) -> None:
+        """Delete an image, and those it stands on for as long as nobody wants them."""
+        current: Digest | None = image_id
+        while current is not None:
+            conflict = self._conflict(current, force=force)
+            if conflict is not None:
+                if not quiet or (self._is_dangling(current) and not self._user(current)):
+                    raise conflict
+                return
+            parent = self._store.images.parent(current)
+            self._untag(self._store.references.of(current))
+            self._removed.append(Removed(deleted=current))
+            layers = delete(self._store, self._lease, current)
+            self._removed += [Removed(deleted=chain_id) for chain_id in layers]
+            current, force, quiet = (parent if prune else None), False, True
+
+    def _conflict(self, image_id: Digest, *, force: bool) -> ImageInUse | None:
+        short = digest.short(image_id)
+        if children := self._children(image_id):
+            what = ", ".join(children[:3]) + (", ..." if len(children) > 3 else "")
+            return ImageInUse(
+                f"conflict: unable to delete {short} (cannot be forced) - image has dependent child images: {what}"
+            )
+        try:
+            self._check_containers(image_id, force=force)
+        except ImageInUse as error:
+            return error
+        if not force and self._store.references.of(image_id):
+            names = ", ".join(self._store.references.of(image_id))
+            return ImageInUse(
+                f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories: "
+                f"{names}"
+            )
+        return None
+
+    def _check_containers(self, image_id: Digest, *, force: bool) -> None:
+        short = digest.short(image_id)
+        for user in self._users:
+            if user.image_id == image_id and (user.running or not force):
+                state, remedy = ("running", "cannot be forced") if user.running else ("stopped", "must be forced")
+                raise ImageInUse(
+                    f"conflict: unable to delete {short} ({remedy}) - image is being used by {state} container "
+                    f"{user.container[:12]}"
+                )
+
+    def _user(self, image_id: Digest) -> User | None:
+        return next((user for user in self._users if user.image_id == image_id), None)
+
+    def _children(self, image_id: Digest) -> list[str]:
+        return [digest.short(other) for other in self._store.images if self._store.images.parent(other) == image_id]
+
+    def _is_dangling(self, image_id: Digest) -> bool:
+        return not self._children(image_id) and not self._store.references.of(image_id)
+
+
+def _is_single(names: list[str]) -> bool:
+    """Tell whether an image has one name, or one tag and digests of the same repository."""
+    if len(names) <= 1:
+        return len(names) == 1
+    tags = [name for name in names if "@" not in name]
+    return len(tags) <= 1 and len({_repository(name) for name in names}) == 1
+
+
+def _repository(text: str) -> str:
+    return reference.parse(text).familiar_name
+
+
+def _familiar(name: reference.Reference) -> str:
+    if name.digest:
+        return f"{name.familiar_name}@{name.digest}"
+    return name.familiar
