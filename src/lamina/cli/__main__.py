@@ -1,0 +1,5 @@
+"""`python -m lamina.cli`."""
+
+from .main import run
+
+run()

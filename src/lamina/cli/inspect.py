@@ -1,0 +1,49 @@
+"""`lamina inspect`."""
+
+import argparse
+from typing import Any
+
+from ..errors import LaminaError, NotFound
+from .parser import Parser
+from .shell import Shell
+
+
+def parser(summary: str) -> Parser:
+    """Return the command's parser."""
+    parser = Parser("lamina inspect [OPTIONS] NAME|ID [NAME|ID...]", summary)
+    parser.option("-f", "--format", value="string", help="Format output using a custom template: 'json' or 'TEMPLATE'")
+    parser.flag("-s", "--size", help="Display total file sizes if the type is container")
+    parser.option("--type", value="string", help="Only inspect objects of the given type: image or container")
+    parser.arguments(1, None)
+    return parser
+
+
+def run(options: argparse.Namespace, shell: Shell) -> int:
+    """Run the command: what is found is shown, and what is not makes it fail."""
+    found: list[dict[str, Any]] = []
+    missing: list[str] = []
+    for name in options.arguments:
+        try:
+            found.append(_find(shell, name, options))
+        except LaminaError as error:
+            missing.append(str(error) if not isinstance(error, NotFound) or options.type else f"No such object: {name}")
+    shell.out(_shown(found, options.format))
+    for text in missing:
+        shell.warn(f"Error: {text}")
+    return 1 if missing else 0
+
+
+def _find(shell: Shell, name: str, options: argparse.Namespace) -> dict[str, Any]:
+    return shell.engine.inspect_image(name)
+
+
+def _shown(found: list[dict[str, Any]], form: str) -> str:
+    import msgspec
+
+    if form and form != "json":
+        from ..render.template import parse
+
+        template = parse(form)
+        return "".join(template.render(one) + "\n" for one in found)
+    data = msgspec.json.encode(found)
+    return (data if form else msgspec.json.format(data, indent=4)).decode() + "\n"

@@ -1,0 +1,184 @@
+"""The table of commands, and what happens around one: start, errors, exit."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from ..errors import LaminaError
+from .parser import USAGE_EXIT, Parser, Usage, columns
+from .shell import Shell
+
+
+class Command(NamedTuple):
+    """A command: its module in this package, and what it does."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "build": Command("build", "Build an image from a Dockerfile"),
+    "commit": Command("commit", "Create a new image from a container's changes"),
+    "cp": Command("cp", "Copy files/folders between a container and the local filesystem"),
+    "create": Command("create", "Create a new container"),
+    "diff": Command("diff", "Inspect changes to files or directories on a container's filesystem"),
+    "export": Command("export", "Export a container's filesystem as a tar archive"),
+    "history": Command("history", "Show the history of an image"),
+    "images": Command("images", "List images"),
+    "import": Command("import_", "Import the contents from a tarball to create a filesystem image"),
+    "info": Command("info", "Display system-wide information"),
+    "inspect": Command("inspect", "Return low-level information on images and containers"),
+    "load": Command("load", "Load images from a tar archive or STDIN"),
+    "ps": Command("ps", "List containers"),
+    "rm": Command("rm", "Remove one or more containers"),
+    "rmi": Command("rmi", "Remove one or more images"),
+    "run": Command("run", "Create and run a new container from an image"),
+    "save": Command("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+    "tag": Command("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    "tree": Command("tree", "Draw the forest of images and the layers that they share"),
+    "version": Command("version", "Show the version"),
+}
+
+GROUPS = {
+    "container": {name: name for name in ("commit", "cp", "create", "diff", "export", "inspect", "rm", "run")}
+    | {"ls": "ps", "list": "ps", "ps": "ps"},
+    "image": {name: name for name in ("build", "history", "import", "inspect", "load", "save", "tag", "tree")}
+    | {"ls": "images", "list": "images", "rm": "rmi", "remove": "rmi"},
+    "system": {"check": "check", "info": "info"},
+}
+
+_HIDDEN = {"check": Command("check", "Verify every digest, chain, link and reference of the store")}
+
+_ABOUT = {
+    "container": "Manage containers",
+    "image": "Manage images",
+    "system": "Manage the store",
+}
+
+
+def run() -> None:
+    """Be the program `lamina`."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # names of files may be any bytes
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads: say no more
+        status = 141
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command line; return the exit status."""
+    shell: Shell | None = None
+    debug = False
+    try:
+        options, rest = _globals(words)
+        debug = "--debug" in options
+        if not rest or rest[0] in ("help", "-h", "--help"):
+            sys.stdout.write(_help(rest[1:]))
+            return 0
+        name, arguments = _resolve(rest)
+        command = COMMANDS.get(name) or _HIDDEN[name]
+        shell = Shell(os.environ, options.get("--root", ""), options.get("--storage-driver", ""))
+        module = import_module(f".{command.module}", __package__)
+        parser: Parser = module.parser(command.summary)
+        return int(module.run(parser.read(arguments), shell))
+    except Usage as error:
+        (sys.stderr if error.status else sys.stdout).write(str(error))
+        return error.status
+    except LaminaError as error:
+        if debug:
+            raise
+        return _fail(f"{error}", error.exit_status)
+    except OSError as error:
+        if debug or isinstance(error, BrokenPipeError):
+            raise
+        where = f": {os.fsdecode(error.filename)}" if error.filename else ""
+        return _fail(f"{error.strerror or error}{where}", 1)
+
+
+def _fail(text: str, status: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"Error: {text}\n")
+    return status
+
+
+def _globals(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Take the options before the command."""
+    found: dict[str, str] = {}
+    rest = list(words)
+    while rest and rest[0].startswith("-") and rest[0] not in ("-h", "--help"):
+        name, equals, value = rest.pop(0).partition("=")
+        if name in ("-v", "--version"):
+            rest = ["version", *rest]
+        elif name in ("-D", "--debug"):
+            found["--debug"] = "1"
+        elif name in ("--root", "--storage-driver"):
+            if not equals and not rest:
+                raise Usage(f"flag needs an argument: {name}\n", USAGE_EXIT)
+            found[name] = value if equals else rest.pop(0)
+        else:
+            raise Usage(f"unknown flag: {name}\nSee 'lamina --help'.\n", USAGE_EXIT)
+    return found, rest
+
+
+def _resolve(words: list[str]) -> tuple[str, list[str]]:
+    """Return a command's name and its arguments; `image ls` and the like are other names."""
+    name, *rest = words
+    if name in GROUPS:
+        if not rest or rest[0] in ("-h", "--help"):
+            raise Usage(_group_help(name), 0)
+        inner = GROUPS[name].get(rest[0])
+        if inner is None:
+            raise Usage(f"lamina: unknown command: lamina {name} {rest[0]}\n\n" + _more(f"lamina {name}"), 1)
+        return inner, rest[1:]
+    if name not in COMMANDS:
+        raise Usage(f"lamina: unknown command: lamina {name}\n\n" + _more("lamina"), 1)
+    return name, rest
+
+
+def _more(what: str) -> str:
+    return f"Run '{what} --help' for more information\n"
+
+
+def _help(words: list[str]) -> str:
+    if words:
+        name, _ = _resolve([*words, "--help"])
+        command = COMMANDS.get(name) or _HIDDEN[name]
+        parser: Parser = import_module(f".{command.module}", __package__).parser(command.summary)
+        return parser.format_help()
+    return (
+        "\nUsage:  lamina [OPTIONS] COMMAND\n\nDocker's images, layers and builds, without a daemon\n\nCommands:\n"
+        + columns((f"  {name}", command.summary) for name, command in COMMANDS.items())
+        + "\nManagement Commands:\n"
+        + columns((f"  {name}", about) for name, about in _ABOUT.items())
+        + "\nGlobal Options:\n"
+        + columns(
+            [
+                ("  -D, --debug", "Show where an error comes from"),
+                ("      --root string", "Folder of the store (env LAMINA_ROOT; /var/lib/lamina for root)"),
+                ("      --storage-driver string", "Storage driver of the store (env LAMINA_STORAGE_DRIVER)"),
+                ("  -v, --version", "Print version information and quit"),
+            ]
+        )
+        + "\nRun 'lamina COMMAND --help' for more information on a command.\n"
+    )
+
+
+def _group_help(group: str) -> str:
+    rows = [
+        (f"  {name}", (COMMANDS.get(inner) or _HIDDEN[inner]).summary)
+        for name, inner in sorted(GROUPS[group].items())
+        if name not in ("list", "remove")
+    ]
+    return f"\nUsage:  lamina {group} COMMAND\n\n{_ABOUT[group]}\n\nCommands:\n{columns(rows)}"
+
+
+if __name__ == "__main__":
+    run()
