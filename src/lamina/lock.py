@@ -115,6 +115,21 @@ def claims(folder: str, without: Collection[str] = ()) -> set[tuple[str, str]]:
     return found
 
 
+def live_claims(folder: str) -> set[tuple[str, str]]:
+    """Return all (kind, id) that leases name whose owners live."""
+    found: set[tuple[str, str]] = set()
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if not lock_fd(fd, fcntl.LOCK_SH, wait=False):
+                    found.update(_entries(path))
+            finally:
+                os.close(fd)
+    return found
+
+
 @contextlib.contextmanager
 def abandoned(folder: str) -> Iterator[dict[str, set[tuple[str, str]]]]:
     """Yield the leases whose owner is gone, by path with their claims; they go when the block ends well.

@@ -19,6 +19,7 @@ import msgspec
 from ..errors import DataLoss, NotFound
 from ..files import fsync, remove_tree, syncfs
 from ..lock import Lease
+from ..mount import detached
 from ..oci import digest
 from ..oci.digest import Digest
 from ..readahead import Ahead
@@ -219,6 +220,16 @@ class Layers:
         """Return the number of bytes of the layer's tar."""
         with self._split(layer) as file:
             return split.size(file)
+
+    @contextlib.contextmanager
+    def tree(self, layer: Layer) -> Iterator[Root]:
+        """Open all that a layer shows with those below it, to read."""
+        fd = detached(self._driver.mount(layer.cache_id))
+        try:
+            with Root(fd) as root:
+                yield root
+        finally:
+            os.close(fd)
 
     def _assemble(self, layer: Layer) -> Iterator[bytes]:
         with self._split(layer) as file, self._driver.open(layer.cache_id) as root:

@@ -103,6 +103,19 @@ def remove(runtime: str, run_root: str, name: str) -> None:
     remove_tree(bundle(run_root, name))
 
 
+class _State(msgspec.Struct):
+    init_process_pid: int = 0
+
+
+def process(run_root: str, name: str) -> int:
+    """Return the id of a container's first process, as the host sees it; 0 if there is none."""
+    try:
+        with open(os.path.join(run_root, "state", name, "state.json"), "rb") as file:
+            return msgspec.json.decode(file.read(), type=_State).init_process_pid
+    except (OSError, msgspec.DecodeError):
+        return 0
+
+
 @contextlib.contextmanager
 def _tree(namespace: Namespace, mount: Mount, place: str) -> Iterator[Root]:
     """Mount a tree where only the namespace sees it; yield its root."""

@@ -3,60 +3,150 @@
 import errno
 import os
 import stat
+from collections.abc import Iterable
 
+from ..errors import Conflict
+from ..files import remove_tree
 from ..streams import CHUNK
-from ..tar.root import Root
+from ..tar.root import NotBelow, Root
 
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM)
+Found = tuple[bytes, int, bytes, os.stat_result]
+"""Clean path, folder, name and lstat of a file."""
 
 
-def copy_tree(source: Root, target: Root) -> None:
-    """Copy all of a tree into an empty directory; files with several names stay one file."""
-    links: dict[int, bytes] = {}
-    folders: list[tuple[bytes, os.stat_result]] = []
-    for path, folder, name, info in source.walk():
-        place, _ = target.parent(path)
-        if stat.S_ISDIR(info.st_mode):
-            os.mkdir(name, 0o700, dir_fd=place)
-            folders.append((path, info))
-        elif info.st_ino in links:
-            first, first_name = target.parent(links[info.st_ino])
-            first = os.dup(first)
-            os.link(first_name, name, src_dir_fd=first, dst_dir_fd=target.parent(path)[0], follow_symlinks=False)
-            os.close(first)
+class NotADirectory(Conflict):
+    """A directory cannot take the place of a file, nor a file that of a directory."""
+
+
+class Copier:
+    """Copies into one tree; names that lead over its links stay inside of it.
+
+    Directories merge, other things take each other's place. Files with several names stay one file.
+
+    Args:
+        target: the tree.
+        owner: of all that is made, None for that of the source.
+        mode: permissions of all that is made, None for those of the source.
+    """
+
+    def __init__(self, target: Root, owner: tuple[int, int] | None = None, mode: int | None = None) -> None:
+        self._target = target
+        self._owner = owner
+        self._mode = mode
+        self._links: dict[tuple[int, int], bytes] = {}
+
+    def tree(self, source: Root, path: bytes, to: bytes, found: Iterable[Found] | None = None) -> None:
+        """Copy what a directory holds into another one, which is there.
+
+        Args:
+            source: the tree that it is in.
+            path: the directory, clean.
+            to: the other one, clean.
+            found: what of it is copied, as `Root.walk` yields it; None for all.
+
+        Raises:
+            NotADirectory: a directory meets a file, or the reverse.
+        """
+        folders: list[tuple[bytes, os.stat_result]] = []
+        for inner, folder, name, info in source.walk(path) if found is None else found:
+            place = _join(to, inner[len(path) :].lstrip(b"/"))
+            if stat.S_ISDIR(info.st_mode):
+                self.directory(place)
+                folders.append((inner, info))
+            else:
+                self.file(folder, name, info, place)
+        for inner, info in reversed(folders):
+            place = _join(to, inner[len(path) :].lstrip(b"/"))
+            self.describe(*source.parent(inner), info, place)
+
+    def directory(self, path: bytes) -> None:
+        """Make a directory where there is none; its metadata is left to `describe`."""
+        folder, name = self._target.parent(path)
+        try:
+            os.mkdir(name, 0o700, dir_fd=folder)
+        except FileExistsError:
+            try:
+                self._target.directory(path)
+            except (NotBelow, FileNotFoundError) as error:
+                raise NotADirectory(f"cannot overwrite non-directory {_text(path)!r} with a directory") from error
+
+    def file(self, folder: int, name: bytes, info: os.stat_result, to: bytes) -> None:
+        """Copy anything but a directory to a clean path, whose directory is there; sockets are passed over."""
+        if stat.S_ISSOCK(info.st_mode):
+            return
+        place, new = self._target.parent(to)
+        self._make_way(place, new, to)
+        inode = (info.st_dev, info.st_ino)
+        if first := self._links.get(inode):
+            self._link(first, to)
+            return
+        if info.st_nlink > 1:
+            self._links[inode] = to
+        if stat.S_ISREG(info.st_mode):
+            _copy_content(folder, name, place, new)
+        elif stat.S_ISLNK(info.st_mode):
+            os.symlink(os.readlink(name, dir_fd=folder), new, dir_fd=place)
         else:
-            copy_file(folder, name, place, name)
-            if info.st_nlink > 1:
-                links[info.st_ino] = path
-    for path, info in reversed(folders):
-        copy_metadata(*source.parent(path), info, *target.parent(path))
+            os.mknod(new, info.st_mode, info.st_rdev, dir_fd=place)
+        self._describe(folder, name, info, place, new)
+
+    def describe(self, folder: int, name: bytes, info: os.stat_result, to: bytes) -> None:
+        """Give what is at a clean path the metadata of a file or directory."""
+        self._describe(folder, name, info, *self._target.parent(to))
+
+    def _describe(self, folder: int, name: bytes, info: os.stat_result, place: int, new: bytes) -> None:
+        mode = stat.S_IMODE(info.st_mode) if self._mode is None else self._mode
+        owner = (info.st_uid, info.st_gid) if self._owner is None else self._owner
+        copy_metadata(folder, name, info, place, new, owner=owner, mode=mode)
+
+    def _make_way(self, folder: int, name: bytes, path: bytes) -> None:
+        try:
+            info = os.lstat(name, dir_fd=folder)
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(info.st_mode):
+            raise NotADirectory(f"cannot overwrite directory {_text(path)!r} with non-directory")
+        remove_tree(name, folder)
+
+    def _link(self, first: bytes, to: bytes) -> None:
+        folder, name = self._target.parent(first)
+        source = os.dup(folder)
+        try:
+            place, new = self._target.parent(to)
+            os.link(name, new, src_dir_fd=source, dst_dir_fd=place, follow_symlinks=False)
+        finally:
+            os.close(source)
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder and name else folder or name
+
+
+def _text(path: bytes) -> str:
+    return "/" + os.fsdecode(path)
 
 
 def copy_file(folder: int, name: bytes, to: int, new: bytes) -> int:
-    """Copy anything but a directory to a new name; return the bytes of its content."""
+    """Copy anything but a directory to a new name, with its metadata; return its size."""
     info = os.lstat(name, dir_fd=folder)
-    size = 0
     if stat.S_ISREG(info.st_mode):
-        size = _copy_content(folder, name, to, new)
+        _copy_content(folder, name, to, new)
     elif stat.S_ISLNK(info.st_mode):
-        target = os.readlink(name, dir_fd=folder)
-        os.symlink(target, new, dir_fd=to)
-        size = len(target)
+        os.symlink(os.readlink(name, dir_fd=folder), new, dir_fd=to)
     elif not stat.S_ISSOCK(info.st_mode):
         os.mknod(new, info.st_mode, info.st_rdev, dir_fd=to)
     copy_metadata(folder, name, info, to, new)
-    return size
+    return info.st_size
 
 
-def _copy_content(folder: int, name: bytes, to: int, new: bytes) -> int:
-    source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+def _copy_content(folder: int, name: bytes, to: int, new: bytes) -> None:
+    source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        target = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=to)
+        target = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=to)
         try:
-            total = 0
-            while size := _copy_range(source, target):
-                total += size
-            return total
+            while _copy_range(source, target):
+                pass
         finally:
             os.close(target)
     finally:
@@ -76,13 +166,33 @@ def _copy_range(source: int, target: int) -> int:
     return len(data)
 
 
-def copy_metadata(folder: int, name: bytes, info: os.stat_result, to: int, new: bytes) -> None:
-    """Give a file or directory the owner, attributes, mode and times of another one, whose lstat is `info`."""
+def copy_metadata(
+    folder: int,
+    name: bytes,
+    info: os.stat_result,
+    to: int,
+    new: bytes,
+    *,
+    owner: tuple[int, int] | None = None,
+    mode: int | None = None,
+) -> None:
+    """Give a file or directory the owner, attributes, mode and times of another one, whose lstat is `info`.
+
+    Args:
+        folder: where the other one is.
+        name: its name there.
+        info: its lstat.
+        to: where the one to describe is.
+        new: its name there.
+        owner: takes the place of the other one's.
+        mode: takes the place of the other one's.
+    """
     if os.geteuid() == 0:
-        os.chown(new, info.st_uid, info.st_gid, dir_fd=to, follow_symlinks=False)
+        uid, gid = owner or (info.st_uid, info.st_gid)
+        os.chown(new, uid, gid, dir_fd=to, follow_symlinks=False)
     _copy_xattrs(b"/proc/self/fd/%d/%b" % (folder, name), b"/proc/self/fd/%d/%b" % (to, new))
     if not stat.S_ISLNK(info.st_mode):
-        os.chmod(new, stat.S_IMODE(info.st_mode), dir_fd=to)
+        os.chmod(new, stat.S_IMODE(info.st_mode) if mode is None else mode, dir_fd=to)
     os.utime(new, ns=(info.st_atime_ns, info.st_mtime_ns), dir_fd=to, follow_symlinks=False)
 
 

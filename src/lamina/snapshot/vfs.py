@@ -18,7 +18,7 @@ from ..tar.header import InvalidTar
 from ..tar.pack import everything
 from ..tar.reader import Reader
 from ..tar.root import NotBelow, Root, prefixes
-from .copying import copy_tree
+from .copying import Copier
 from .driver import Driver
 from .paths import VfsPaths
 
@@ -40,7 +40,7 @@ class Vfs(Driver):
         os.chmod(tree, 0o755)
         if parent is not None:
             with self.open(parent) as source, Root(tree) as target:
-                copy_tree(source, target)
+                Copier(target).tree(source, b"", b"")
 
     def apply(self, snapshot: str, reader: Reader, keeper: Keeper) -> Applied:
         with self.open(snapshot) as root:

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import BinaryIO
 
 from ..content.local import Local
@@ -52,6 +52,8 @@ class Store:
     def __init__(self, root: str, driver: str = "") -> None:
         self.paths = Paths(root)
         self.privileged = os.geteuid() == 0
+        self.recoverers: list[Callable[[Lease, set[tuple[str, str]]], None]] = []
+        """Called with the claims of dead owners, before the trees that those name are removed."""
         self.driver_name = driver or self._own_driver()
         try:
             if not self.driver_name:
@@ -146,6 +148,8 @@ class Store:
 
     def _clean_up(self, lease: Lease, claims: set[tuple[str, str]], dead: Collection[str] = ()) -> None:
         """Remove what some claims name, unless something has come to rely on it."""
+        for recover in self.recoverers:
+            recover(lease, claims)
         trees = usage.trees(self.layers, self.mounts)
         self.layers.recover(lease, claims, trees.__contains__)
         self.release(lease, [Digest(f"sha256:{name}") for kind, name in claims if kind == LAYER], dead)

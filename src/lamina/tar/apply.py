@@ -32,7 +32,7 @@ from .header import (
     Entry,
     InvalidTar,
 )
-from .reader import Reader
+from .reader import Entries
 from .root import NotBelow, Root, clean, is_whiteout, prefixes
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -96,7 +96,7 @@ class Applied(msgspec.Struct):
 
 
 def apply(
-    reader: Reader, root: Root, whiteouts: Whiteouts, keeper: Keeper | None = None, *, privileged: bool = True
+    reader: Entries, root: Root, whiteouts: Whiteouts, keeper: Keeper | None = None, *, privileged: bool = True
 ) -> Applied:
     """Make the entries of a tar below a directory.
 
@@ -138,7 +138,7 @@ class _Applier:
         self._work = 0
         self._by_links: list[bytes] = []  # files whose names lead over links of the layer
 
-    def entry(self, entry: Entry, reader: Reader) -> None:
+    def entry(self, entry: Entry, reader: Entries) -> None:
         """Make one entry."""
         path = clean(entry.name)
         if not path:
@@ -179,7 +179,7 @@ class _Applier:
         applied.implied = [path for path in self._root.made if path not in self._directories]
         return applied
 
-    def _file(self, entry: Entry, reader: Reader, folder: int, path: bytes, name: bytes) -> None:
+    def _file(self, entry: Entry, reader: Entries, folder: int, path: bytes, name: bytes) -> None:
         try:
             fd = os.open(name, _CREATE, 0o600, dir_fd=folder)
         except FileExistsError:
@@ -386,7 +386,7 @@ def _write(fd: int, piece: memoryview) -> None:
         done += os.write(fd, piece[done:])
 
 
-def _write_sparse(fd: int, sparse: tuple[int, list[tuple[int, int]]], reader: Reader) -> int:
+def _write_sparse(fd: int, sparse: tuple[int, list[tuple[int, int]]], reader: Entries) -> int:
     """Write the stored pieces where they belong; return the full size."""
     size, pieces = sparse
     os.ftruncate(fd, size)

@@ -21,6 +21,7 @@ from .header import (
     GNU_LINK,
     GNU_NAME,
     GNU_SPARSE,
+    HARDLINK,
     PAX_GLOBAL,
     REGULAR,
     Entry,
@@ -30,11 +31,24 @@ from .header import (
     pax_records,
     settle,
 )
+from .root import clean
 
 MAX_EXTENSION = 1 << 20
 """The largest pax header or GNU long name that is read, in bytes."""
 
 _ZERO_BLOCK = bytes(BLOCK)
+
+
+class Entries(Protocol):
+    """Entries in their order, and the content of the current one."""
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield the entries; the content of one is gone when the next is asked for."""
+        ...
+
+    def content(self) -> Iterator[memoryview]:
+        """Yield what is left of the current entry's content, in pieces that stay valid."""
+        ...
 
 
 class Recorder(Protocol):
@@ -210,3 +224,23 @@ class Reader:
                 self._recorder.raw(self._view[self._at :])
             if not self._more():
                 return
+
+
+class Below:
+    """The entries of a reader, each under a directory: names and hard links alike."""
+
+    def __init__(self, reader: Reader, folder: bytes) -> None:
+        self._reader = reader
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in self._reader:
+            path = clean(entry.name)
+            entry.name = self._folder + b"/" + path if path else self._folder
+            if entry.type == HARDLINK:
+                entry.linkname = self._folder + b"/" + clean(entry.linkname)
+            yield entry
+
+    def content(self) -> Iterator[memoryview]:
+        """Yield what is left of the current entry's content."""
+        return self._reader.content()

@@ -142,10 +142,16 @@ class Root:
             self._real[path] = self._real[above] + b"/" + last
         return fd
 
-    def walk(self, path: bytes = b"") -> Iterator[tuple[bytes, int, bytes, os.stat_result]]:
+    def walk(
+        self, path: bytes = b"", prune: Callable[[bytes], bool] | None = None
+    ) -> Iterator[tuple[bytes, int, bytes, os.stat_result]]:
         """Yield all below a directory, parents first and names sorted: clean path, folder, name, lstat.
 
         Links are not followed. Neither depth nor width costs more than the names of the open directories.
+
+        Args:
+            path: of the directory.
+            prune: tells whether to stay out of a directory below it.
         """
         todo = [(path, sorted(self.names(path), reverse=True))]
         while todo:
@@ -158,7 +164,7 @@ class Root:
             folder = self.directory(above)
             info = os.lstat(name, dir_fd=folder)
             yield inner, folder, name, info
-            if stat.S_ISDIR(info.st_mode):
+            if stat.S_ISDIR(info.st_mode) and not (prune and prune(inner)):
                 todo.append((inner, sorted(self.names(inner), reverse=True)))
 
     def names(self, path: bytes) -> list[bytes]:

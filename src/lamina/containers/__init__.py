@@ -1,0 +1,10 @@
+"""Containers: a record, a writable layer over an image, and a process in it.
+
+paths      the tree on disk
+records    what a container is, and what became of it
+settings   what a new one is asked to be, settled with its image
+life       create, run, remove; what a crash leaves
+commits    a container's changes as an image
+files      its files, read and written from outside
+naming     names for those who get none
+"""

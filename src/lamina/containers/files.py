@@ -1,0 +1,197 @@
+"""A container's files, read and written from outside: `docker cp` and `docker export`.
+
+What a copy does depends on what it meets, as docker's manual says of `cp`:
+
+    source      destination         then
+    file        nothing             it is made; its directory must be there, and the name may not end in /
+    file        file                it is replaced
+    file        directory           it is made in there
+    directory   nothing             it is made, with all that the source holds
+    directory   file                an error
+    directory   directory           it is made in there; with a source that ends in /. only what it holds
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+
+from ..errors import InvalidArgument
+from ..errors import NotFound as NotFoundError
+from ..snapshot.copying import Copier
+from ..streams import Reader
+from ..tar.apply import apply
+from ..tar.changes import Change, Kind
+from ..tar.header import InvalidTar
+from ..tar.pack import everything, pack
+from ..tar.reader import Below
+from ..tar.reader import Reader as TarReader
+from ..tar.root import NotBelow, Root, clean
+
+
+class FileNotFound(NotFoundError):
+    """There is no such file."""
+
+    def __init__(self, where: str, path: str) -> None:
+        super().__init__(f"Could not find the file {path} in {where}")
+
+
+class CannotCopy(InvalidArgument):
+    """What is to be copied does not fit where it should go."""
+
+
+class Place:
+    """A path in a tree: of a container, or of the host.
+
+    Args:
+        root: the tree.
+        path: absolute, or relative to the tree's root.
+        where: the tree's name, for messages.
+        follow: look at what a link at the path leads to.
+    """
+
+    def __init__(self, root: Root, path: str, where: str, *, follow: bool) -> None:
+        self.root = root
+        self.text = path
+        self.where = where
+        self.wants_directory = path.endswith(("/", "/."))
+        self.wants_contents = path.endswith("/.") or path == "."
+        self.path = _resolved(root, clean(os.fsencode(path)), where, follow or self.wants_directory)
+        self.info = _lstat(root, self.path)
+
+    @property
+    def name(self) -> bytes:
+        """The last component."""
+        return self.path.rpartition(b"/")[2]
+
+    def require(self) -> os.stat_result:
+        """Return the lstat of what is there.
+
+        Raises:
+            FileNotFound: nothing is.
+        """
+        if self.info is None:
+            raise FileNotFound(self.where, self.text)
+        return self.info
+
+
+def copy(source: Place, target: Place, owner: tuple[int, int] | None) -> None:
+    """Copy from one place to another; see the table above.
+
+    Args:
+        source: what; it must be there.
+        target: where to.
+        owner: of what is made, None for that of the source.
+
+    Raises:
+        FileNotFound: the source, or the target's directory, is not there.
+        CannotCopy: a directory would take the place of a file.
+    """
+    info = source.require()
+    copier = Copier(target.root, owner)
+    is_directory = stat.S_ISDIR(info.st_mode)
+    into = target.info is not None and stat.S_ISDIR(target.info.st_mode)
+    if not is_directory:
+        if target.info is None and target.wants_directory:
+            raise FileNotFound(target.where, target.text)
+        _require_folder(target)
+        to = _join(target.path, source.name) if into else target.path
+        copier.file(*source.root.parent(source.path), info, to)
+        return
+    if target.info is not None and not into:
+        raise CannotCopy(f"cannot copy a directory to the file {target.text}")
+    to = target.path if not into or source.wants_contents else _join(target.path, source.name)
+    _require_folder(target)
+    copier.directory(to) if to else None
+    copier.tree(source.root, source.path, to)
+    if to and not (into and source.wants_contents):
+        copier.describe(*source.root.parent(source.path), info, to)
+
+
+def archive(source: Place) -> Iterator[bytes]:
+    """Yield a tar of a file or a directory, named by its last component."""
+    info = source.require()
+    folder = source.path.rpartition(b"/")[0]
+    with Root(os.dup(source.root.directory(folder)) if folder else source.root.fd) as root:
+        name = source.name
+        members = [Change(Kind.ADDED, name, info)] if name else []
+        inside = root.walk(name) if stat.S_ISDIR(info.st_mode) else iter(())
+        members += [Change(Kind.ADDED, path, status) for path, _, _, status in inside]
+        yield from pack(members, root)
+
+
+def extract(stream: Reader, target: Place) -> None:
+    """Unpack a tar into a directory.
+
+    Raises:
+        CannotCopy: the target is no directory.
+        InvalidTar: the stream is no tar.
+    """
+    if not stat.S_ISDIR(target.require().st_mode):
+        raise CannotCopy(f"{target.text} is not a directory")
+    apply(Below(TarReader(stream), target.path), target.root, Merge())
+
+
+def export(root: Root) -> Iterator[bytes]:
+    """Yield a tar of a whole tree."""
+    return pack(everything(root), root)
+
+
+class Merge:
+    """Entries go over what is there, and names of whiteouts are refused (the contract of `tar.apply.Whiteouts`)."""
+
+    def hide(self, root: Root, path: bytes) -> None:
+        raise InvalidTar(f"the name of {os.fsdecode(path)!r} begins with .wh., which stands for an absence in layers")
+
+    def opaque(self, root: Root, path: bytes) -> None:
+        pass  # a new directory has nothing below it
+
+    def made(self, root: Root, path: bytes) -> None:
+        pass
+
+    def is_ours(self, folder: int, name: bytes) -> bool:
+        return True
+
+
+def _require_folder(target: Place) -> None:
+    folder = target.path.rpartition(b"/")[0]
+    if folder and _lstat(target.root, folder) is None:
+        raise FileNotFound(target.where, f"/{os.fsdecode(folder)}")
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name
+
+
+def _lstat(root: Root, path: bytes) -> os.stat_result | None:
+    if not path:
+        return os.fstat(root.fd)
+    try:
+        folder, name = root.parent(path)
+        return os.lstat(name, dir_fd=folder)
+    except (FileNotFoundError, NotBelow):
+        return None
+
+
+def _resolved(root: Root, path: bytes, where: str, follow: bool) -> bytes:
+    """Return a clean path whose last component is no link, if links are to be followed."""
+    for _ in range(40):
+        info = _lstat(root, path)
+        if not follow or info is None or not stat.S_ISLNK(info.st_mode):
+            return path
+        folder, name = root.parent(path)
+        target = os.readlink(name, dir_fd=folder)
+        above = root.detour(path.rpartition(b"/")[0])
+        base = path.rpartition(b"/")[0] if above is None else above
+        path = _clamped(target if target.startswith(b"/") else _join(base, target))
+    raise CannotCopy(f"too many symbolic links at {os.fsdecode(path)} in {where}")
+
+
+def _clamped(path: bytes) -> bytes:
+    """Return a clean path; what would lead above the root stays at it, as in a container."""
+    parts: list[bytes] = []
+    for part in path.split(b"/"):
+        if part == b"..":
+            parts = parts[:-1]
+        elif part not in (b"", b"."):
+            parts.append(part)
+    return b"/".join(parts)

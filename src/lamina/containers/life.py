@@ -1,0 +1,269 @@
+"""Containers made, run and removed; and what is done about those whose runner was killed."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from ..errors import Conflict, LaminaError
+from ..layers.layers import Layer
+from ..lock import Lease, live_claims
+from ..mount import detached
+from ..oci import digest, times
+from ..oci.digest import Digest
+from ..runtime import choice, etc, foreground, initial, users
+from ..runtime.children import Streams
+from ..runtime.values import Process
+from ..store.store import Store
+from ..tar.root import Root, clean
+from . import settings
+from .naming import suggest
+from .records import EXITED, RUNNING, Record, Records, State
+from .records import Host as HostSettings
+from .settings import Wish
+
+CONTAINER, RUNS = "container", "runs"
+"""Kinds of claims in a lease: a container that is half made, or goes with its owner; one whose process runs."""
+
+KILLED = 137
+"""The exit status of a container whose runner was killed."""
+
+
+class ContainerRuns(Conflict):
+    """A container's process runs; it must not for what was asked."""
+
+
+class Containers:
+    """The containers of a store.
+
+    Args:
+        store: where their files are.
+        run_root: a folder that is emptied when the machine starts.
+        runtime: the OCI runtime; empty for the first that works.
+    """
+
+    def __init__(self, store: Store, run_root: str, runtime: str = "") -> None:
+        self.store = store
+        self.records = Records(store.paths.containers)
+        self._run_root = run_root
+        self._wanted_runtime = runtime
+        store.recoverers.append(self._recover)
+
+    @functools.cached_property
+    def runtime(self) -> str:
+        """The path of the OCI runtime.
+
+        Raises:
+            NoRuntime: none works here.
+        """
+        os.makedirs(self._run_root, 0o711, exist_ok=True)
+        return choice.choose(self._run_root, self._wanted_runtime)
+
+    def create(self, image_id: Digest, image_name: str, wish: Wish) -> Record:
+        """Make a container; it is there whole, or not at all.
+
+        Raises:
+            NameTaken: another container has the name.
+            InvalidSetting: it cannot be what it is asked to be.
+        """
+        settings.check(wish)
+        with self.store.writing() as lease:
+            return self._create(lease, image_id, image_name, wish, durable=True)
+
+    def run(
+        self,
+        image_id: Digest,
+        image_name: str,
+        wish: Wish,
+        streams: Streams,
+        started: Callable[[int], None] = lambda _: None,
+    ) -> int:
+        """Make a container and run it to its end; return its exit status.
+
+        With `wish.auto_remove` it is gone afterwards, also after a crash; else it stays as it ended.
+
+        Raises:
+            StartFailed: its program could not be started.
+            NoRuntime: no OCI runtime works here.
+        """
+        settings.check(wish)
+        _ = self.runtime  # say early that there is none
+        with self.store.writing() as lease:
+            record = self._create(lease, image_id, image_name, wish, durable=not wish.auto_remove)
+            try:
+                return self._run(lease, record, streams, started)
+            finally:
+                if wish.auto_remove:
+                    self._remove(lease, record.id)
+
+    def state(self, container: str) -> State:
+        """Return a container's state; one whose runner was killed has ended."""
+        state = self.records.state(container)
+        if state.status == RUNNING and (RUNS, container) not in live_claims(self.store.paths.leases):
+            return msgspec.structs.replace(state, status=EXITED, exit_code=KILLED)
+        return state
+
+    def remove(self, record: Record) -> None:
+        """Remove a container and its files.
+
+        Raises:
+            ContainerRuns: its process runs.
+        """
+        if self.state(record.id).status == RUNNING:
+            raise ContainerRuns(
+                f'cannot remove container "/{record.name}": container is running: stop the container before removing'
+            )
+        with self.store.writing() as lease:
+            lease.add(CONTAINER, record.id)
+            self._remove(lease, record.id)
+
+    @contextlib.contextmanager
+    def tree(self, record: Record) -> Iterator[Root]:
+        """Open a container's whole tree, to read and to write: as its process sees it, if that runs."""
+        pid = foreground.process(self._run_root, record.id) if self.state(record.id).status == RUNNING else 0
+        if pid:
+            with Root(f"/proc/{pid}/root") as root:
+                yield root
+            return
+        with self.files(record.id) as root:
+            yield root
+
+    @contextlib.contextmanager
+    def temporary(self, lease: Lease, parent: Layer | None, *, places: bool) -> Iterator[str]:
+        """Make a writable layer for the length of a block; yield its id.
+
+        Args:
+            lease: keeps it from being collected.
+            parent: what it stands on.
+            places: whether a process is to run in it, which needs some places to be there.
+        """
+        container = os.urandom(32).hex()
+        lease.add(CONTAINER, container)
+        self.store.mounts.create(lease, container, parent, initial.fill if places else None, durable=False)
+        try:
+            os.mkdir(self.records.folder(container), 0o700)
+            yield container
+        finally:
+            self.store.mounts.remove(container)
+            self.records.remove(container)
+            lease.drop(CONTAINER, container)
+
+    @contextlib.contextmanager
+    def files(self, container: str) -> Iterator[Root]:
+        """Open the whole tree of a writable layer, to read and to write."""
+        fd = detached(self.store.mounts.mount(self.store.mounts.get(container)))
+        try:
+            with Root(fd) as root:
+                yield root
+        finally:
+            os.close(fd)
+
+    def execute(
+        self,
+        container: str,
+        prepare: Callable[[Root], Process],
+        streams: Streams,
+        started: Callable[[int], None] = lambda _: None,
+    ) -> int:
+        """Run a process in a writable layer to its end; see `foreground.run`."""
+        mount = self.store.mounts.mount(self.store.mounts.get(container))
+        return foreground.run(self.runtime, self._run_root, container, mount, prepare, streams, started)
+
+    def _create(self, lease: Lease, image_id: Digest, image_name: str, wish: Wish, *, durable: bool) -> Record:
+        image = self.store.images.get(image_id)
+        container = os.urandom(32).hex()
+        record = Record(
+            container,
+            wish.name.removeprefix("/") or suggest(),
+            times.now(),
+            image_id,
+            image_name,
+            settings.settle(wish, image.run, image_name, container),
+            HostSettings(wish.binds, wish.network, wish.readonly, wish.auto_remove),
+        )
+        lease.add(CONTAINER, container)
+        chain_ids = digest.chains(image.diff_ids)
+        present = self.store.rely_on(lease, chain_ids)
+        if len(present) != len(chain_ids):
+            self.store.layers.get(chain_ids[len(present)])  # says that it is missing
+        with self.store.lock():
+            self.records.add(record)
+        parent = present[-1] if present else None
+        self.store.mounts.create(lease, container, parent, initial.fill, durable=durable)
+        if not wish.auto_remove:
+            lease.drop(CONTAINER, container)
+        return record
+
+    def _run(self, lease: Lease, record: Record, streams: Streams, started: Callable[[int], None]) -> int:
+        lease.add(RUNS, record.id)
+        begun = times.now()
+        self.records.set_state(record.id, State(RUNNING, started=begun))
+        prepare = functools.partial(self._process, record)
+        error, status = "", KILLED
+        try:
+            status = self.execute(record.id, prepare, streams, started)
+        except LaminaError as failure:
+            error, status = str(failure), failure.exit_status
+            raise
+        finally:
+            self.records.set_state(record.id, State(EXITED, begun, times.now(), status, error))
+            lease.drop(RUNS, record.id)
+        return status
+
+    def _process(self, record: Record, root: Root) -> Process:
+        """Say what a container runs, with its tree at hand."""
+        run = record.config
+        user = users.find(root, run.user)
+        cwd = run.working_dir or "/"
+        root.directory(clean(os.fsencode(cwd)), make=True)
+        binds = [settings.bind(text) for text in record.host.binds]
+        for bind in binds:
+            os.makedirs(bind.source, exist_ok=True) if not os.path.lexists(bind.source) else None
+        files = etc.write(self.records.folder(record.id), run.hostname, record.host.network)
+        return Process(
+            tuple(record.command),
+            settings.environment(run, user.home),
+            cwd,
+            user,
+            run.tty,
+            run.hostname,
+            record.host.network,
+            record.host.readonly,
+            (*files, *binds),
+        )
+
+    def _remove(self, lease: Lease, container: str) -> None:
+        """Remove all of a container; the lease has claimed it. What is gone already is no error."""
+        try:
+            record: Record | None = self.records.get(container)
+        except LaminaError:
+            record = None
+        tops = self._tops(container)
+        self.store.mounts.remove(container)
+        with self.store.lock():
+            self.records.remove(container)
+        if record is None or record.image_id not in self.store.images:
+            self.store.release(lease, tops)
+        lease.drop(CONTAINER, container)
+
+    def _tops(self, container: str) -> list[Digest]:
+        with contextlib.suppress(LaminaError):
+            parent = self.store.mounts.get(container).parent
+            return [parent] if parent else []
+        return []
+
+    def _recover(self, lease: Lease, claims: set[tuple[str, str]]) -> None:
+        """End what ran for dead owners, and remove what was to go with them."""
+        for kind, container in claims:
+            if kind in (RUNS, CONTAINER):
+                with contextlib.suppress(LaminaError):
+                    foreground.remove(self.runtime, self._run_root, container)
+            if kind == RUNS and self.records.state(container).status == RUNNING:
+                with contextlib.suppress(OSError):
+                    state = self.records.state(container)
+                    self.records.set_state(container, State(EXITED, state.started, times.now(), KILLED, "killed"))
+        for kind, container in claims:
+            if kind == CONTAINER:
+                self._remove(lease, container)

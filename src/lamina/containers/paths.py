@@ -1,0 +1,35 @@
+"""Where containers are described. Nobody else joins these paths; their files are the layers' affair.
+
+lamina/containers/
+<id>/
+record.json             what it is; never changes
+state.json              what became of it
+hostname, hosts, resolv.conf    mounted into it
+names/<name>              a link whose text is the id
+"""
+
+import os
+
+
+class Paths:
+    """The paths of a folder of containers."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.names = os.path.join(home, "names")
+
+    def folder(self, container: str) -> str:
+        """The folder of a container."""
+        return os.path.join(self.home, container)
+
+    def record(self, container: str) -> str:
+        """The file that says what a container is."""
+        return os.path.join(self.home, container, "record.json")
+
+    def state(self, container: str) -> str:
+        """The file that says what became of a container."""
+        return os.path.join(self.home, container, "state.json")
+
+    def name(self, name: str) -> str:
+        """The link of a name."""
+        return os.path.join(self.names, name)

@@ -1,0 +1,184 @@
+"""What containers there are: their records, states and names, found by id, beginning of an id, or name."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import msgspec
+
+from ..errors import AlreadyExists, DataLoss, InvalidArgument, NotFound
+from ..files import remove_tree, replace
+from ..oci import config, digest
+from ..oci.digest import Digest
+from .paths import Paths
+
+CREATED, RUNNING, EXITED = "created", "running", "exited"
+"""The states of a container."""
+
+_LIMIT = 16 << 20
+
+
+class ContainerNotFound(NotFound):
+    """No container has this id or name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No such container: {name}")
+
+
+class NameTaken(AlreadyExists):
+    """Another container has the name."""
+
+    exit_status = 125
+
+
+class RecordDamaged(DataLoss):
+    """What is written of a container cannot be read."""
+
+
+class Host(msgspec.Struct, frozen=True):
+    """What of the host a container gets; binds are `source:destination[:ro]`."""
+
+    binds: list[str] = []
+    network: str = "host"
+    readonly: bool = False
+    auto_remove: bool = False
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A container.
+
+    Attributes:
+        id: 64 hex digits.
+        name: unique in the store.
+        created: RFC 3339.
+        image_id: the image that it was made from.
+        image: that image as its user named it.
+        config: what it runs, settled with its image's config.
+        host: what of the host it gets.
+    """
+
+    id: str
+    name: str
+    created: str
+    image_id: Digest
+    image: str
+    config: config.RunConfig
+    host: Host
+
+    @property
+    def command(self) -> list[str]:
+        """The program that it runs, and its arguments."""
+        return [*(self.config.entrypoint or []), *(self.config.cmd or [])]
+
+
+class State(msgspec.Struct, frozen=True):
+    """What became of a container; times are RFC 3339, empty before they come."""
+
+    status: str = CREATED
+    started: str = ""
+    finished: str = ""
+    exit_code: int = 0
+    error: str = ""
+
+
+class Records:
+    """The containers of a store. Writers hold the store's lock."""
+
+    def __init__(self, home: str) -> None:
+        self._paths = Paths(home)
+
+    def folder(self, container: str) -> str:
+        """Return the folder of a container."""
+        return self._paths.folder(container)
+
+    def add(self, record: Record) -> None:
+        """Enter a new container.
+
+        Raises:
+            NameTaken: another has its name.
+        """
+        os.makedirs(self._paths.names, 0o700, exist_ok=True)
+        self._take_name(record)
+        os.makedirs(self._paths.folder(record.id), 0o700, exist_ok=True)
+        self.set_state(record.id, State())
+        replace(self._paths.record(record.id), msgspec.json.encode(record), 0o600)
+
+    def _take_name(self, record: Record) -> None:
+        link = self._paths.name(record.name)
+        holder = _readlink(link)
+        if holder and os.path.exists(self._paths.record(holder)):
+            raise NameTaken(
+                f'Conflict. The container name "/{record.name}" is already in use by container "{holder}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(link)  # of a container that was never completed
+        os.symlink(record.id, link)
+
+    def get(self, container: str) -> Record:
+        """Return a container by its whole id.
+
+        Raises:
+            ContainerNotFound: there is none.
+            RecordDamaged: its record cannot be read.
+        """
+        path = self._paths.record(container)
+        try:
+            with open(path, "rb") as file:
+                return msgspec.json.decode(file.read(_LIMIT), type=Record)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise ContainerNotFound(container) from error
+        except (OSError, msgspec.DecodeError, RecursionError) as error:
+            raise RecordDamaged(f"{path} is damaged: {error}") from error
+
+    def state(self, container: str) -> State:
+        """Return what is written of a container's state; `life.Containers.state` knows whether it still holds."""
+        try:
+            with open(self._paths.state(container), "rb") as file:
+                return msgspec.json.decode(file.read(_LIMIT), type=State)
+        except (OSError, msgspec.DecodeError, RecursionError):
+            return State(EXITED, exit_code=255, error="its state cannot be read")
+
+    def set_state(self, container: str, state: State) -> None:
+        """Write a container's state."""
+        replace(self._paths.state(container), msgspec.json.encode(state), 0o600)
+
+    def __iter__(self) -> Iterator[str]:
+        names = sorted(os.listdir(self._paths.home))
+        yield from (name for name in names if os.path.exists(self._paths.record(name)))
+
+    def find(self, text: str) -> Record:
+        """Return the container of a name, an id, or the beginning of one.
+
+        Raises:
+            ContainerNotFound: there is none.
+            InvalidArgument: the ids of several begin so.
+        """
+        name = text.removeprefix("/")
+        if "/" in name or name in ("", ".", ".."):
+            raise ContainerNotFound(text)
+        if os.path.exists(self._paths.record(name)):
+            return self.get(name)
+        if holder := _readlink(self._paths.name(name)):
+            return self.get(holder)
+        found = [known for known in self if known.startswith(text)] if digest.is_hex(text) else []
+        if len(found) > 1:
+            raise InvalidArgument(f"container id {text!r} is ambiguous: {', '.join(one[:12] for one in found[:3])}")
+        if not found:
+            raise ContainerNotFound(text)
+        return self.get(found[0])
+
+    def remove(self, container: str) -> None:
+        """Forget a container; what is gone already is no error."""
+        with contextlib.suppress(NotFound, DataLoss):
+            link = self._paths.name(self.get(container).name)
+            if _readlink(link) == container:
+                os.unlink(link)
+        remove_tree(self._paths.folder(container))
+
+
+def _readlink(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
