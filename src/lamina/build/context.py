@@ -11,7 +11,9 @@ from ..errors import InvalidArgument, NotFound
 from ..streams import read_small
 from ..tar.root import NotBelow, Root, clean
 
-_LIMIT = 8 << 20
+LIMIT = 8 << 20
+"""Bytes of a Dockerfile, or of the rules of what to ignore, at most."""
+
 IGNORE_FILE = ".dockerignore"
 
 
@@ -102,7 +104,7 @@ def read_file(root: Root, path: str) -> bytes | None:
         if stat.S_ISREG(info.st_mode):
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
             with open(fd, "rb") as file:
-                return read_small(file, _LIMIT, path)
+                return read_small(file, LIMIT, path)
     return None
 
 

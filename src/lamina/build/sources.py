@@ -100,13 +100,8 @@ class Keeps(NamedTuple):
     mode: bool
 
 
-def checksum(context: Context, selected: list[Selected], keeps: Keeps) -> str:
-    """Return what stands for the sources in the history: `file:<hex>`, `dir:<hex>` or `multi:<hex>`."""
-    sums = [_one(context, one, keeps) for one in selected]
-    return sums[0] if len(sums) == 1 else f"multi:{hashlib.sha256(','.join(sums).encode()).hexdigest()}"
-
-
-def _one(context: Context, one: Selected, keeps: Keeps) -> str:
+def checksum(context: Context, one: Selected, keeps: Keeps) -> str:
+    """Return what stands for a source: `file:<hex>` or `dir:<hex>`."""
     if not one.is_directory:
         folder, name = context.root.parent(one.path)
         return f"file:{_file(folder, name, one.info, one.name, keeps)}"

@@ -34,7 +34,11 @@ class Shell:
         """The engine over the store."""
         from ..engine import Engine
 
-        return Engine(self.root, self.driver, self.report)
+        run_root = ""
+        if os.geteuid() and (folder := self.environment.get("XDG_RUNTIME_DIR")):
+            run_root = os.path.join(folder, "lamina")
+        runtime = self.environment.get("LAMINA_RUNTIME", "")
+        return Engine(self.root, self.driver, self.report, run_root=run_root, runtime=runtime)
 
     @functools.cached_property
     def report(self) -> "Report":

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import Conflict, LaminaError
 from ..layers.layers import Layer
-from ..lock import Lease, live_claims
+from ..lock import Lease, claims, live_claims
 from ..mount import detached
 from ..oci import digest, times
 from ..oci.digest import Digest
@@ -20,12 +20,9 @@ from ..store.store import Store
 from ..tar.root import Root, clean
 from . import settings
 from .naming import suggest
-from .records import EXITED, RUNNING, Record, Records, State
+from .records import CLAIMS, CONTAINER, EXITED, RUNNING, RUNS, Record, Records, State
 from .records import Host as HostSettings
 from .settings import Wish
-
-CONTAINER, RUNS = "container", "runs"
-"""Kinds of claims in a lease: a container that is half made, or goes with its owner; one whose process runs."""
 
 KILLED = 137
 """The exit status of a container whose runner was killed."""
@@ -42,6 +39,8 @@ class Containers:
         store: where their files are.
         run_root: a folder that is emptied when the machine starts.
         runtime: the OCI runtime; empty for the first that works.
+
+    Whoever opens the store adds `recover` to its `recoverers`.
     """
 
     def __init__(self, store: Store, run_root: str, runtime: str = "") -> None:
@@ -49,7 +48,6 @@ class Containers:
         self.records = Records(store.paths.containers)
         self._run_root = run_root
         self._wanted_runtime = runtime
-        store.recoverers.append(self._recover)
 
     @functools.cached_property
     def runtime(self) -> str:
@@ -105,13 +103,15 @@ class Containers:
             return msgspec.structs.replace(state, status=EXITED, exit_code=KILLED)
         return state
 
-    def remove(self, record: Record) -> None:
-        """Remove a container and its files.
+    def remove(self, record: Record, *, force: bool = False) -> None:
+        """Remove a container and its files; with `force` its process is killed.
 
         Raises:
             ContainerRuns: its process runs.
         """
-        if self.state(record.id).status == RUNNING:
+        if force and self.state(record.id).status == RUNNING:
+            foreground.remove(self.runtime, self._run_root, record.id)
+        elif self.state(record.id).status == RUNNING:
             raise ContainerRuns(
                 f'cannot remove container "/{record.name}": container is running: stop the container before removing'
             )
@@ -119,10 +119,14 @@ class Containers:
             lease.add(CONTAINER, record.id)
             self._remove(lease, record.id)
 
+    def process(self, container: str) -> int:
+        """Return the id of a container's first process as the host sees it, 0 if none runs."""
+        return foreground.process(self._run_root, container)
+
     @contextlib.contextmanager
     def tree(self, record: Record) -> Iterator[Root]:
         """Open a container's whole tree, to read and to write: as its process sees it, if that runs."""
-        pid = foreground.process(self._run_root, record.id) if self.state(record.id).status == RUNNING else 0
+        pid = self.process(record.id) if self.state(record.id).status == RUNNING else 0
         if pid:
             with Root(f"/proc/{pid}/root") as root:
                 yield root
@@ -171,6 +175,37 @@ class Containers:
         mount = self.store.mounts.mount(self.store.mounts.get(container))
         return foreground.run(self.runtime, self._run_root, container, mount, prepare, streams, started)
 
+    def check(self) -> Iterator[str]:
+        """Yield what is wrong with containers, a line each; what live processes are making is passed over."""
+        found = [(container, f"container {container[:12]} has no writable layer") for container in self.records]
+        broken = [one for one in found if not self.store.mounts.exists(one[0])]
+        docker = self.store.paths.docker_containers
+        alone = [container for container in self.store.mounts if not self.records.exists(container)]
+        alone = [container for container in alone if not os.path.isdir(os.path.join(docker, container))]
+        strays = [(what, container) for what, container in self.records.strays() if container not in alone]
+        claimed = {name for kind, name in claims(self.store.paths.leases) if kind in CLAIMS}
+        for container, problem in broken:
+            if container not in claimed and not self.store.mounts.exists(container):
+                yield problem
+        for container in alone:
+            if container not in claimed and self.store.mounts.exists(container):
+                yield f"the writable layer of container {container[:12]} belongs to no container"
+        yield from (f"lamina/containers/{what} belongs to no container" for what, name in strays if name not in claimed)
+
+    def recover(self, lease: Lease, dead: set[tuple[str, str]]) -> None:
+        """End what ran for dead owners, and remove what was to go with them."""
+        for kind, container in dead:
+            if kind in (RUNS, CONTAINER):
+                with contextlib.suppress(LaminaError):
+                    foreground.remove(self.runtime, self._run_root, container)
+            if kind == RUNS and self.records.state(container).status == RUNNING:
+                with contextlib.suppress(OSError):
+                    state = self.records.state(container)
+                    self.records.set_state(container, State(EXITED, state.started, times.now(), KILLED, "killed"))
+        for kind, container in dead:
+            if kind == CONTAINER:
+                self._remove(lease, container)
+
     def _create(self, lease: Lease, image_id: Digest, image_name: str, wish: Wish, *, durable: bool) -> Record:
         image = self.store.images.get(image_id)
         container = os.urandom(32).hex()
@@ -208,7 +243,8 @@ class Containers:
             error, status = str(failure), failure.exit_status
             raise
         finally:
-            self.records.set_state(record.id, State(EXITED, begun, times.now(), status, error))
+            with contextlib.suppress(FileNotFoundError):  # removed by force, which has ended it
+                self.records.set_state(record.id, State(EXITED, begun, times.now(), status, error))
             lease.drop(RUNS, record.id)
         return status
 
@@ -253,17 +289,3 @@ class Containers:
             parent = self.store.mounts.get(container).parent
             return [parent] if parent else []
         return []
-
-    def _recover(self, lease: Lease, claims: set[tuple[str, str]]) -> None:
-        """End what ran for dead owners, and remove what was to go with them."""
-        for kind, container in claims:
-            if kind in (RUNS, CONTAINER):
-                with contextlib.suppress(LaminaError):
-                    foreground.remove(self.runtime, self._run_root, container)
-            if kind == RUNS and self.records.state(container).status == RUNNING:
-                with contextlib.suppress(OSError):
-                    state = self.records.state(container)
-                    self.records.set_state(container, State(EXITED, state.started, times.now(), KILLED, "killed"))
-        for kind, container in claims:
-            if kind == CONTAINER:
-                self._remove(lease, container)

@@ -1,14 +1,18 @@
 """Where containers are described. Nobody else joins these paths; their files are the layers' affair.
 
 lamina/containers/
-<id>/
-record.json             what it is; never changes
-state.json              what became of it
-hostname, hosts, resolv.conf    mounted into it
-names/<name>              a link whose text is the id
+  <id>/
+    record.json                   what it is; never changes
+    state.json                    what became of it
+    hostname, hosts, resolv.conf  mounted into it
+    script                        of a RUN that has one
+  names/<name>                    a link whose text is the id
 """
 
 import os
+
+NAMES = "names"
+"""The folder of names among those of containers."""
 
 
 class Paths:
@@ -16,7 +20,7 @@ class Paths:
 
     def __init__(self, home: str) -> None:
         self.home = home
-        self.names = os.path.join(home, "names")
+        self.names = os.path.join(home, NAMES)
 
     def folder(self, container: str) -> str:
         """The folder of a container."""

@@ -10,10 +10,13 @@ from ..errors import AlreadyExists, DataLoss, InvalidArgument, NotFound
 from ..files import remove_tree, replace
 from ..oci import config, digest
 from ..oci.digest import Digest
-from .paths import Paths
+from .paths import NAMES, Paths
 
 CREATED, RUNNING, EXITED = "created", "running", "exited"
 """The states of a container."""
+
+CONTAINER, RUNS = CLAIMS = "container", "runs"
+"""Kinds of claims in a lease: a container that is half made, or goes with its owner; one whose process runs."""
 
 _LIMIT = 16 << 20
 
@@ -106,7 +109,7 @@ class Records:
     def _take_name(self, record: Record) -> None:
         link = self._paths.name(record.name)
         holder = _readlink(link)
-        if holder and os.path.exists(self._paths.record(holder)):
+        if holder and self.exists(holder):
             raise NameTaken(
                 f'Conflict. The container name "/{record.name}" is already in use by container "{holder}". '
                 "You have to remove (or rename) that container to be able to reuse that name."
@@ -145,7 +148,21 @@ class Records:
 
     def __iter__(self) -> Iterator[str]:
         names = sorted(os.listdir(self._paths.home))
-        yield from (name for name in names if os.path.exists(self._paths.record(name)))
+        yield from (name for name in names if self.exists(name))
+
+    def exists(self, container: str) -> bool:
+        """Tell whether there is a container of an id."""
+        return os.path.exists(self._paths.record(container))
+
+    def strays(self) -> Iterator[tuple[str, str]]:
+        """Yield folders without a record, and names without a container: what, and the id that it is of."""
+        for name in sorted(os.listdir(self._paths.home)):
+            if name != NAMES and not self.exists(name):
+                yield name, name
+        for name in sorted(os.listdir(self._paths.names)) if os.path.isdir(self._paths.names) else ():
+            holder = _readlink(self._paths.name(name))
+            if not holder or not self.exists(holder):
+                yield f"{NAMES}/{name}", holder
 
     def find(self, text: str) -> Record:
         """Return the container of a name, an id, or the beginning of one.
@@ -157,7 +174,7 @@ class Records:
         name = text.removeprefix("/")
         if "/" in name or name in ("", ".", ".."):
             raise ContainerNotFound(text)
-        if os.path.exists(self._paths.record(name)):
+        if self.exists(name):
             return self.get(name)
         if holder := _readlink(self._paths.name(name)):
             return self.get(holder)

@@ -1,11 +1,15 @@
 """All verbs on one object. Each is a few lines here, and has its own module below."""
 
+import contextlib
+import functools
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..archive import load as loading
 from ..archive import save as saving
+from ..containers.records import CLAIMS
 from ..events import Report, ignore
 from ..oci import reference, times
 from ..oci.digest import Digest
@@ -13,9 +17,23 @@ from ..oci.reference import InvalidReference
 from ..store.check import check as check_store
 from ..store.names import find, name_image
 from ..store.store import Store
-from ..streams import Writer
-from . import inspection, listing, removal
+from ..streams import Reader, Writer
+from . import listing, removal
 from .listing import HistoryRow, ImageSummary
+
+if TYPE_CHECKING:
+    from ..build.builder import Options
+    from ..build.inputs import Inputs
+    from ..containers.life import Containers
+    from ..containers.records import Record
+    from ..containers.settings import Wish
+    from ..lock import Lease
+    from ..runtime.children import Streams
+    from ..tar.changes import Change
+    from ..tar.root import Root
+    from .containers import ContainerSummary, Wording
+    from .editing import Edit
+    from .forest import Position
 
 
 class Engine:
@@ -25,14 +43,33 @@ class Engine:
         root: the folder; it is made if it is not there. A dockerd's root will do, by turns with the dockerd.
         driver: the storage driver; empty for the one that the root has, or the best that works there.
         report: hears what long verbs do, and what is wrong where a verb can go on; see `events`.
+        run_root: a folder that the machine's start empties, for what runs; empty for one below /run.
+        runtime: the OCI runtime, by name or path; empty for the first that works.
 
-    Names of images are references or ids, or the beginnings of ids, as Docker takes them.
+    Names of images are references or ids, or the beginnings of ids, as Docker takes them; those of containers
+    are names or ids, or the beginnings of ids. What few verbs need is imported when they are called.
     """
 
-    def __init__(self, root: str, driver: str = "", report: Report = ignore) -> None:
+    def __init__(
+        self, root: str, driver: str = "", report: Report = ignore, *, run_root: str = "", runtime: str = ""
+    ) -> None:
         self.root = os.path.abspath(root)
         self.report = report
+        self._run_root = run_root or os.path.join("/run/lamina", hashlib.sha256(self.root.encode()).hexdigest()[:16])
+        self._runtime = runtime
         self._store = Store(self.root, driver)
+        self._store.recoverers.append(self._recover)
+
+    @functools.cached_property
+    def _containers(self) -> "Containers":
+        from ..containers.life import Containers  # noqa: PLC0415
+
+        return Containers(self._store, self._run_root, self._runtime)
+
+    def _recover(self, lease: "Lease", claims: set[tuple[str, str]]) -> None:
+        """Let the containers of killed processes be taken away, if there are any."""
+        if any(kind in CLAIMS for kind, _ in claims):
+            self._containers.recover(lease, claims)
 
     def __enter__(self) -> "Engine":
         return self
@@ -58,6 +95,8 @@ class Engine:
         Raises:
             ImageNotFound: there is none.
         """
+        from . import inspection  # noqa: PLC0415
+
         return inspection.image(self._store, find(self._store, name), self.report)
 
     def tag(self, name: str, new: str) -> None:
@@ -78,7 +117,9 @@ class Engine:
 
     def remove_image(self, name: str, *, force: bool = False, prune: bool = True) -> list[removal.Removed]:
         """Remove a name, and the image with its last one; see `removal.remove`."""
-        return removal.remove(self._store, [], name, force=force, prune=prune)
+        from .containers import users  # noqa: PLC0415
+
+        return removal.remove(self._store, list(users(self._containers)), name, force=force, prune=prune)
 
     def load(self, file: BinaryIO, where: str = "archive", platform: str = "") -> list[loading.Loaded]:
         """Load all images of an archive; see `archive.load.load`."""
@@ -121,10 +162,123 @@ class Engine:
         image_id = find(self._store, name)
         yield image_id, [parsed] if parsed.tag and every.get(parsed.familiar) == image_id else []
 
+    def build(self, inputs: "Inputs", options: "Options") -> Digest:
+        """Build an image from a Dockerfile; return its id. See `build.builder.build`."""
+        from ..build.builder import build  # noqa: PLC0415
+
+        return build(self._store, self._containers, inputs, options, self.report)
+
+    @contextlib.contextmanager
+    def edit(self, base: str = "", created: int | None = None) -> Iterator["Edit"]:
+        """Make an image from Python, on top of another or of nothing; see `editing.Edit`.
+
+        Raises:
+            ImageNotFound: there is no such base.
+        """
+        from .editing import Edit  # noqa: PLC0415
+
+        with self._store.writing() as lease:
+            yield Edit(self._store, lease, find(self._store, base) if base else None, created)
+
+    def import_image(self, file: Reader, wording: "Wording") -> Digest:
+        """Make an image of one layer from a tar of a tree, compressed or not; return its id.
+
+        Raises:
+            InvalidTar: the file is no tar.
+        """
+        from .containers import import_image  # noqa: PLC0415
+
+        return import_image(self._store, file, wording)
+
+    def forest(self) -> "list[Position]":
+        """Return what stands on what: all images, layers and containers; see `forest`."""
+        from .forest import forest  # noqa: PLC0415
+
+        return forest(self._store, self.containers(sizes=True), self.report)
+
+    def containers(self, *, sizes: bool = False) -> "list[ContainerSummary]":
+        """Return all containers, the newest first; with the bytes that they take, if asked for."""
+        from .containers import containers  # noqa: PLC0415
+
+        return containers(self._containers, self.report, sizes=sizes)
+
+    def container(self, name: str) -> "Record":
+        """Return what a container is.
+
+        Raises:
+            ContainerNotFound: there is none.
+        """
+        return self._containers.records.find(name)
+
+    def inspect_container(self, name: str, *, sizes: bool = False) -> dict[str, Any]:
+        """Return all that is known of a container, in the shape of Docker's API.
+
+        Raises:
+            ContainerNotFound: there is none.
+        """
+        from . import inspection  # noqa: PLC0415
+
+        return inspection.container(self._containers, self.container(name), sizes=sizes)
+
+    def create_container(self, image: str, wish: "Wish") -> str:
+        """Make a container of an image; return its id. See `containers.life.Containers.create`."""
+        return self._containers.create(find(self._store, image), image, wish).id
+
+    def run_container(
+        self, image: str, wish: "Wish", streams: "Streams", started: Callable[[int], None] = lambda _: None
+    ) -> int:
+        """Make a container and run it to its end; return its exit status. See `containers.life.Containers.run`."""
+        return self._containers.run(find(self._store, image), image, wish, streams, started)
+
+    def remove_container(self, name: str, *, force: bool = False) -> None:
+        """Remove a container that does not run; with `force` one that runs is killed.
+
+        Raises:
+            ContainerNotFound: there is none.
+            ContainerRuns: it runs.
+        """
+        self._containers.remove(self.container(name), force=force)
+
+    def diff(self, name: str) -> "Iterator[Change]":
+        """Yield what a container changed of its image, parents of changes first.
+
+        Raises:
+            ContainerNotFound: there is none.
+        """
+        record = self.container(name)
+        writable = self._store.mounts.get(record.id)
+        parent = self._store.layers.get(writable.parent) if writable.parent else None
+        return self._store.mounts.changes(writable, parent)
+
+    def commit(self, name: str, wording: "Wording") -> Digest:
+        """Make an image of what a container changed; return its id.
+
+        Raises:
+            ContainerNotFound: there is none.
+            InvalidReference: the image's name is malformed.
+        """
+        from .containers import commit_container  # noqa: PLC0415
+
+        return commit_container(self._containers, self.container(name), wording)
+
+    @contextlib.contextmanager
+    def files(self, name: str) -> "Iterator[Root]":
+        """Open the whole tree of a container, to read and to write; `containers.files` copies in and out of it.
+
+        Raises:
+            ContainerNotFound: there is none.
+        """
+        with self._containers.tree(self.container(name)) as root:
+            yield root
+
     def check(self, *, content: bool = True) -> Iterator[str]:
         """Yield what is wrong with the store, a line each; see `store.check`."""
+        self._store.recover()
         yield from check_store(self._store, self.report, content=content)
+        yield from self._containers.check()
 
     def info(self) -> dict[str, Any]:
         """Return what Docker's `info` says, as far as it exists without a daemon."""
+        from . import inspection  # noqa: PLC0415
+
         return inspection.system(self._store)

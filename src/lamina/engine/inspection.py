@@ -6,10 +6,14 @@ from typing import Any
 import msgspec
 
 from .. import __version__
+from ..containers.life import Containers
+from ..containers.records import CREATED, RUNNING, Record
+from ..containers.settings import bind
 from ..events import Report
 from ..oci import config, platform, times
 from ..oci.digest import Digest
 from ..store.store import Store
+from .containers import size_of
 from .listing import Sizes, references
 
 
@@ -46,6 +50,74 @@ def image(store: Store, image_id: Digest, report: Report) -> dict[str, Any]:
 
 def _last_comment(found: config.Image) -> str:
     return found.steps[-1].comment if found.steps else ""
+
+
+def container(containers: Containers, record: Record, *, sizes: bool) -> dict[str, Any]:
+    """Return a container as `docker container inspect` shows it."""
+    store = containers.store
+    folder = containers.records.folder(record.id)
+    path, *args = record.command
+    writable = store.mounts.get(record.id)
+    result: dict[str, Any] = {
+        "Id": record.id,
+        "Created": record.created,
+        "Path": path,
+        "Args": args,
+        "State": _state(containers, record),
+        "Image": record.image_id,
+        "ResolvConfPath": os.path.join(folder, "resolv.conf"),
+        "HostnamePath": os.path.join(folder, "hostname"),
+        "HostsPath": os.path.join(folder, "hosts"),
+        "LogPath": "",
+        "Name": f"/{record.name}",
+        "RestartCount": 0,
+        "Driver": store.driver_name,
+        "Platform": "linux",
+        "HostConfig": {
+            "Binds": record.host.binds or None,
+            "NetworkMode": record.host.network,
+            "AutoRemove": record.host.auto_remove,
+            "ReadonlyRootfs": record.host.readonly,
+        },
+        "GraphDriver": {"Data": store.driver.metadata(writable.mount_id), "Name": store.driver_name},
+        "Mounts": [_mount(text) for text in record.host.binds],
+        "Config": msgspec.to_builtins(record.config),
+        "NetworkSettings": {"Networks": {record.host.network: {}}},
+    }
+    if sizes:
+        size, below = size_of(containers, record.id)
+        result |= {"SizeRw": size, "SizeRootFs": size + below}
+    return result
+
+
+def _state(containers: Containers, record: Record) -> dict[str, Any]:
+    state = containers.state(record.id)
+    never = times.rfc3339(times.ZERO)
+    return {
+        "Status": state.status,
+        "Running": state.status == RUNNING,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": False,
+        "Dead": False,
+        "Pid": containers.process(record.id) if state.status == RUNNING else 0,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": (state.started if state.status != CREATED else "") or never,
+        "FinishedAt": (state.finished if state.status != RUNNING else "") or never,
+    }
+
+
+def _mount(text: str) -> dict[str, Any]:
+    found = bind(text)
+    return {
+        "Type": "bind",
+        "Source": found.source,
+        "Destination": found.destination,
+        "Mode": "ro" if found.readonly else "",
+        "RW": not found.readonly,
+        "Propagation": "rprivate",
+    }
 
 
 def system(store: Store) -> dict[str, Any]:

@@ -139,6 +139,10 @@ class Mounts:
         except (OSError, ValueError, digest.InvalidDigest) as error:
             raise LayerDamaged(f"the writable layer of container {container} is damaged: {error}") from error
 
+    def exists(self, container: str) -> bool:
+        """Tell whether a container has a tree."""
+        return os.path.isdir(self._paths.mount(container))
+
     def __iter__(self) -> Iterator[str]:
         yield from sorted(os.listdir(self._paths.mounts))
 

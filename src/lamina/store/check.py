@@ -12,7 +12,7 @@ from ..layers.layers import SNAPSHOT, WRITE_SET
 from ..lock import claims
 from ..oci import digest, reference
 from . import usage
-from .store import Store
+from .store import TEMPORARY, Store
 
 
 def check(store: Store, report: Report, *, content: bool = True) -> Iterator[str]:
@@ -95,6 +95,8 @@ def _strays(store: Store) -> Iterator[str]:
     for leftover in store.layers.leftovers():
         if os.path.basename(leftover) not in making:
             yield f"layerdb/{leftover} was left behind"
+    folders = {name for kind, name in live if kind == TEMPORARY}
+    yield from (f"lamina/tmp/{name} was left behind" for name in os.listdir(store.paths.tmp) if name not in folders)
     if os.path.isdir(store.paths.buildkit):
         return  # BuildKit keeps trees of its own there
     used = usage.trees(store.layers, store.mounts) | making

@@ -30,7 +30,7 @@ def create(store: Store, raw: bytes, parent: Digest | None) -> Digest:
         was_current = store.steps.is_current()
         image_id = store.images.create(raw)
         store.images.set_built_locally(image_id)
-        if parent is not None:
+        if parent is not None and parent in store.images:
             store.images.set_parent(image_id, parent)
         store.steps.add(image_id, was_current=was_current)
     return image_id

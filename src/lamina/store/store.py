@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from ..content.local import Local
 from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, PermissionDenied
+from ..files import remove_tree
 from ..images.images import Images
 from ..images.paths import Paths as ImagePaths
 from ..images.references import References
@@ -27,6 +28,9 @@ from ..snapshot import probe
 from ..streams import Reader, nameless, spool
 from . import usage
 from .paths import Paths
+
+TEMPORARY = "temporary"
+"""The kind of claim of a temporary folder."""
 
 
 class UnknownDriver(NotSupported):
@@ -150,6 +154,9 @@ class Store:
         """Remove what some claims name, unless something has come to rely on it."""
         for recover in self.recoverers:
             recover(lease, claims)
+        for kind, name in claims:
+            if kind == TEMPORARY:
+                remove_tree(os.path.join(self.paths.tmp, name))
         trees = usage.trees(self.layers, self.mounts)
         self.layers.recover(lease, claims, trees.__contains__)
         self.release(lease, [Digest(f"sha256:{name}") for kind, name in claims if kind == LAYER], dead)
@@ -197,6 +204,19 @@ class Store:
         for _, name in retired:
             self.layers.finish(lease, name)
         return [chain_id for chain_id, _ in retired]
+
+    @contextlib.contextmanager
+    def temporary_folder(self, lease: Lease) -> Iterator[str]:
+        """Make a folder for the length of a block; yield its path."""
+        name = os.urandom(8).hex()
+        path = os.path.join(self.paths.tmp, name)
+        lease.add(TEMPORARY, name)
+        os.mkdir(path, 0o700)
+        try:
+            yield path
+        finally:
+            remove_tree(path)
+            lease.drop(TEMPORARY, name)
 
     def temporary(self) -> BinaryIO:
         """Open a new file without a name."""

@@ -1,0 +1,234 @@
+"""A build from its first line to its image: Docker's classic builder, step by step (moby, daemon/builder).
+
+Each instruction is an image on top of the one before it. One that was made before, on the same image and of the
+same text and files, is taken as it is; after the first that was not, no other is looked for in that stage.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from ..containers.life import Containers
+from ..dockerfile import expand, parser
+from ..dockerfile.expand import BadSubstitution
+from ..dockerfile.instructions import Dockerfile, Instruction, Label, Stage
+from ..dockerfile.mistakes import Malformed
+from ..errors import InvalidArgument, NotFound
+from ..events import Problem, Report
+from ..images.images import ImageNotFound
+from ..lock import Lease
+from ..oci import config, digest, platform
+from ..oci.digest import Digest
+from ..oci.reference import Reference
+from ..store.names import find, name_image
+from ..store.store import Store
+from ..tar.root import Root
+from . import steps
+from .arguments import EPOCH, Arguments
+from .context import Context
+from .dispatch import Dispatch
+from .inputs import Inputs, opened
+from .plan import Plan, plan
+from .plan import find as find_stage
+from .steps import State, Steps
+
+_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_One = TypeVar("_One", bound=Instruction)
+SCRATCH = "scratch"
+"""The name of the empty image."""
+
+
+class BaseNotFound(NotFound):
+    """The image of a FROM or a --from is not in the store."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No such image: {name}: pulling is not supported yet, so load or build it first")
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How to build.
+
+    Attributes:
+        names: what the image is to be called.
+        target: the last stage wanted, by name or number; empty for the file's last.
+        arguments: of ARG; None for a name without a value.
+        labels: for the image, beside those of the file.
+        cached: whether steps made before will do.
+        network: of RUN: `none` or `host`.
+    """
+
+    names: tuple[Reference, ...] = ()
+    target: str = ""
+    arguments: dict[str, str | None] = {}
+    labels: dict[str, str] = {}
+    cached: bool = True
+    network: str = "host"
+
+
+def build(store: Store, containers: Containers, inputs: Inputs, options: Options, report: Report) -> Digest:
+    """Build an image; return its id. Steps made before a failure are found again by the next build.
+
+    Args:
+        store: where to.
+        containers: of that store.
+        inputs: the Dockerfile and the context.
+        options: how.
+        report: hears of the steps, and what their processes write, as `Output`.
+
+    Raises:
+        Malformed: the Dockerfile cannot be read.
+        RunFailed: a command ended with an error.
+        BaseNotFound: an image to start from is not there.
+    """
+    with store.writing() as lease, opened(inputs, store, lease) as given:
+        file = parser.parse(given.dockerfile, given.name)
+        for warning in file.warnings:
+            report(Problem(warning))
+        one = _Build(store, lease, file, given.name, options)
+        now = int(time.time()) if one.epoch is None else one.epoch
+        dispatch = Dispatch(
+            store, containers, lease, one.steps, given.context, one.origin, options.network, now, report
+        )
+        return one.run(dispatch)
+
+
+class _Build:
+    def __init__(self, store: Store, lease: Lease, file: Dockerfile, name: str, options: Options) -> None:
+        self._store = store
+        self._lease = lease
+        self._file = file
+        self._name = name
+        self._options = options
+        self._arguments = Arguments(options.arguments)
+        self._platform = platform.host()
+        self.epoch = steps.epoch(options.arguments.get(EPOCH))
+        self.steps = Steps(store, lease, self._platform, self.epoch, cached=options.cached)
+        self._done: list[tuple[Stage, State]] = []
+        self._step = 0
+
+    def run(self, dispatch: Dispatch) -> Digest:
+        for one in self._file.arguments:
+            for name, value in self._expanded(one, self._arguments.for_from()).variables:
+                self._arguments.declare_global(name, value)
+        planned = self._with_labels(plan(self._file, self._options.target, self._arguments.for_from()))
+        for one in self._file.arguments:
+            self._say_step(dispatch, planned, one.source)
+        for stage in planned.stages:
+            self._done.append((stage, self._stage(dispatch, planned, stage)))
+        if unused := self._arguments.unused():
+            dispatch.say(f"[Warning] One or more build-args [{' '.join(unused)}] were not consumed")
+        return self._finish(dispatch, self._done[-1][1])
+
+    def _with_labels(self, planned: Plan) -> Plan:
+        """Add the labels of the command line as the last instructions."""
+        labels = tuple(Label(0, f"LABEL {k}={v}", ((k, v),)) for k, v in sorted(self._options.labels.items()))
+        *stages, last = planned.stages
+        last = replace(last, instructions=(*last.instructions, *labels))
+        return Plan([*stages, last], planned.steps + len(labels))
+
+    def _say_step(self, dispatch: Dispatch, planned: Plan, source: str) -> None:
+        self._step += 1
+        dispatch.say(f"Step {self._step}/{planned.steps} : {source}")
+
+    def _stage(self, dispatch: Dispatch, planned: Plan, stage: Stage) -> State:
+        self._say_step(dispatch, planned, stage.source)
+        state = self._begin(stage)
+        if triggers := state.run.on_build:
+            state.run = replace(state.run, on_build=None)
+            dispatch.say(f"# Executing {len(triggers)} build trigger{'s' * (len(triggers) > 1)}")
+            for text in triggers:
+                self._do(dispatch, parser.trigger(text), state)
+        _say_image(dispatch, state)
+        for one in stage.instructions:
+            self._say_step(dispatch, planned, one.source)
+            self._do(dispatch, one, state)
+            _say_image(dispatch, state)
+        return state
+
+    def _do(self, dispatch: Dispatch, one: Instruction, state: State) -> None:
+        if not isinstance(one, Label) or one.line:  # labels of the command line are taken as they are
+            one = self._expanded(one, state.arguments.visible(state.env))
+        dispatch.do(one, state)
+
+    def _expanded(self, one: _One, env: Mapping[str, str]) -> _One:
+        try:
+            return expand.expanded(one, env, self._file.escape)
+        except BadSubstitution as error:
+            raise Malformed(self._name, one.line, str(error)) from error
+
+    def _begin(self, stage: Stage) -> State:
+        """Start a stage: from an earlier one, from an image, or from nothing."""
+        earlier = self._earlier(stage.base) if not stage.base.isdigit() else None
+        arguments = self._arguments.stage()
+        if earlier is not None:
+            state = State(earlier.image_id, earlier.image, earlier.layer, earlier.run, arguments)
+        elif stage.base == SCRATCH:
+            state = State(None, None, None, config.RunConfig(), arguments)
+        else:
+            image_id, image = self._image(stage.base, stage.platform)
+            layers = self.steps.keep(image)
+            state = State(image_id, image, layers[-1] if layers else None, image.run, arguments)
+        env = state.env if any(text.startswith("PATH=") for text in state.env) else [*state.env, _PATH]
+        state.run = replace(state.run, env=env, image=state.image_id or "", open_stdin=False, stdin_once=False)
+        return state
+
+    def _earlier(self, text: str) -> State | None:
+        """Return the stage that a name or a number means, as it ended."""
+        found = find_stage([stage for stage, _ in self._done], text)
+        return next((state for stage, state in self._done if stage is found), None)
+
+    def _image(self, name: str, wanted: str = "") -> tuple[Digest, config.Image]:
+        try:
+            image_id = find(self._store, name)
+        except ImageNotFound as error:
+            raise BaseNotFound(name) from error
+        image = self._store.images.get(image_id)
+        if wanted and not platform.parse(wanted).runs(image.platform):
+            raise InvalidArgument(
+                f"image with reference {name} was found but does not match the specified platform: "
+                f"wanted {wanted}, actual: {image.platform}"
+            )
+        return image_id, image
+
+    @contextlib.contextmanager
+    def origin(self, text: str) -> Iterator[Context]:
+        """Open the files of a stage or an image, for COPY --from."""
+        state = self._earlier(text)
+        if state is not None:
+            layer = state.layer
+        elif text.isdigit():
+            raise InvalidArgument(f"invalid from flag value {text}: there is no such earlier stage")
+        elif text == SCRATCH:
+            layer = None
+        else:
+            layers = self.steps.keep(self._image(text)[1])
+            layer = layers[-1] if layers else None
+        with contextlib.ExitStack() as stack:
+            if layer is not None:
+                root = stack.enter_context(self._store.layers.tree(layer))
+            else:
+                root = stack.enter_context(Root(stack.enter_context(self._store.temporary_folder(self._lease))))
+            yield Context(root, f"the files of {text}")
+
+    def _finish(self, dispatch: Dispatch, state: State) -> Digest:
+        """Give the image its names."""
+        if state.image_id is None:
+            raise InvalidArgument("No image was generated. Is your Dockerfile empty?")
+        image_id = self.steps.ensure(state)
+        for name in self._options.names:
+            try:
+                name_image(self._store, name, image_id)
+            except ImageNotFound:  # deleted by somebody a moment ago
+                name_image(self._store, name, self.steps.ensure(state))
+        dispatch.say(f"Successfully built {digest.short(image_id)}")
+        for name in self._options.names:
+            dispatch.say(f"Successfully tagged {name.familiar}")
+        return image_id
+
+
+def _say_image(dispatch: Dispatch, state: State) -> None:
+    dispatch.say(f" ---> {digest.short(state.image_id or '')}")
