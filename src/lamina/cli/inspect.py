@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from ..errors import LaminaError, NotFound
+from ..errors import InvalidArgument, LaminaError, NotFound
 from .parser import Parser
 from .shell import Shell
 
@@ -34,6 +34,15 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
 
 
 def _find(shell: Shell, name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what is known of a container, or else of an image, of this name."""
+    if options.type not in ("", "container", "image"):
+        raise InvalidArgument(f'"{options.type}" is not a valid value for --type: there are container and image')
+    if options.type != "image":
+        try:
+            return shell.engine.inspect_container(name, sizes=options.size)
+        except NotFound:
+            if options.type:
+                raise
     return shell.engine.inspect_image(name)
 
 

@@ -25,22 +25,23 @@ class Parser(argparse.ArgumentParser):
         usage: `lamina images [OPTIONS] [REPOSITORY[:TAG]]`; its first words are the command's name.
         summary: what the command does, in a line.
         aliases: other ways to call it.
+        help_short: whether -h asks for help too, and is no option of the command's.
     """
 
-    def __init__(self, usage: str, summary: str, aliases: Sequence[str] = ()) -> None:
+    def __init__(self, usage: str, summary: str, aliases: Sequence[str] = (), *, help_short: bool = True) -> None:
         super().__init__(prog=" ".join(_words(usage)), add_help=False, allow_abbrev=False)
         self._line = usage
         self._summary = summary
         self._aliases = aliases
         self._minimum = 0
         self._maximum: int | None = 0
-        self.add_argument("-h", "--help", action="store_true", help=argparse.SUPPRESS)
+        self.add_argument(*["-h"] * help_short, "--help", action="store_true", help=argparse.SUPPRESS)
 
     def flag(self, *names: str, help: str) -> None:  # noqa: A002 - argparse's word
         """Add an option that is on or off; `--name=false` is understood too."""
         self.add_argument(*names, action=_Flag, help=help)
 
-    def option(self, *names: str, value: str, help: str, default: str = "", **more: Any) -> None:  # noqa: A002
+    def option(self, *names: str, value: str, help: str, default: Any = "", **more: Any) -> None:  # noqa: A002
         """Add an option with a value; `value` is the word for it in the help."""
         self.add_argument(*names, metavar=value, help=help, default=default, **more)
 

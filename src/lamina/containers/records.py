@@ -31,8 +31,6 @@ class ContainerNotFound(NotFound):
 class NameTaken(AlreadyExists):
     """Another container has the name."""
 
-    exit_status = 125
-
 
 class RecordDamaged(DataLoss):
     """What is written of a container cannot be read."""

@@ -1,0 +1,140 @@
+"""`lamina ps`."""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidArgument
+from .parser import Parser
+from .shell import Shell
+
+if TYPE_CHECKING:
+    from ..engine.containers import ContainerSummary
+
+    Accepts = Callable[[ContainerSummary], bool]
+
+HEADERS = {
+    "ID": "CONTAINER ID",
+    "Image": "IMAGE",
+    "Command": "COMMAND",
+    "CreatedAt": "CREATED AT",
+    "RunningFor": "CREATED",
+    "Status": "STATUS",
+    "Ports": "PORTS",
+    "Names": "NAMES",
+    "Size": "SIZE",
+    "State": "STATE",
+    "Labels": "LABELS",
+    "Mounts": "MOUNTS",
+    "Networks": "NETWORKS",
+    "LocalVolumes": "LOCAL VOLUMES",
+}
+_DEFAULT = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+_COMMAND_WIDTH = 20
+
+
+def parser(summary: str) -> Parser:
+    """Return the command's parser."""
+    parser = Parser("lamina ps [OPTIONS]", summary, ["lamina container ls", "lamina container list"])
+    parser.flag("-a", "--all", help="Show all containers (default shows just running)")
+    parser.values("-f", "--filter", value="filter", help="Filter output based on conditions provided")
+    parser.option("--format", value="string", help="Format output: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'")
+    parser.option("-n", "--last", value="int", type=int, default=-1, help="Show n last created (includes all states)")
+    parser.flag("-l", "--latest", help="Show the latest created container (includes all states)")
+    parser.flag("--no-trunc", help="Don't truncate output")
+    parser.flag("-q", "--quiet", help="Only display container IDs")
+    parser.flag("-s", "--size", help="Display total file sizes")
+    parser.arguments(0, 0)
+    return parser
+
+
+def run(options: argparse.Namespace, shell: Shell) -> int:
+    """Run the command."""
+    from ..render.table import QUIET, Table
+
+    found = shell.engine.containers(sizes=options.size)
+    filters = [_filter(text) for text in options.filter]
+    last = 1 if options.latest else options.last
+    is_status = any(text.startswith(("status=", "exited=")) for text in options.filter)
+    if not (options.all or is_status or last > 0):
+        found = [one for one in found if one.state.status == "running"]
+    found = [one for one in found if all(accepts(one) for accepts in filters)]
+    rows = [_row(one, options) for one in (found[:last] if last > 0 else found)]
+    default = _DEFAULT + "\t{{.Size}}" if options.size else _DEFAULT
+    form = options.format or (QUIET if options.quiet else "table")
+    shell.out(Table(HEADERS, default).render(rows, form))
+    return 0
+
+
+def _filter(text: str) -> "Accepts":
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidArgument(f'invalid argument "{text}" for "-f, --filter" flag: expected name=value')
+    filters: dict[str, Accepts] = {
+        "id": lambda one: one.record.id.startswith(value),
+        "name": lambda one: value.removeprefix("/") in one.record.name,
+        "status": lambda one: one.state.status == value,
+        "exited": lambda one: one.state.status == "exited" and str(one.state.exit_code) == value,
+        "ancestor": lambda one: _is_ancestor(one, value),
+        "label": lambda one: _has_label(one, value),
+    }
+    if name not in filters:
+        raise InvalidArgument(f"invalid filter '{name}': there are {', '.join(sorted(filters))}")
+    return filters[name]
+
+
+def _is_ancestor(one: "ContainerSummary", name: str) -> bool:
+    digest = name.removeprefix("sha256:")
+    return one.record.image in (name, f"{name}:latest") or one.record.image_id.removeprefix("sha256:").startswith(
+        digest
+    )
+
+
+def _has_label(one: "ContainerSummary", text: str) -> bool:
+    name, equals, value = text.partition("=")
+    labels = one.record.config.labels or {}
+    return name in labels and (not equals or labels[name] == value)
+
+
+def _row(one: "ContainerSummary", options: argparse.Namespace) -> dict[str, Any]:
+    from ..oci import times
+    from ..render import units
+
+    record, now = one.record, time.time()
+    created = times.parse_rfc3339(record.created)
+    command = " ".join(record.command)
+    if not options.no_trunc and len(command) > _COMMAND_WIDTH:
+        command = command[: _COMMAND_WIDTH - 1] + "…"
+    size, below = one.size or 0, one.base_size or 0
+    return {
+        "Command": f'"{command}"',
+        "CreatedAt": times.spelled(created),
+        "ID": record.id if options.no_trunc else record.id[:12],
+        "Image": record.image,
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted((record.config.labels or {}).items())),
+        "LocalVolumes": "0",
+        "Mounts": ",".join(text.split(":")[0] for text in record.host.binds),
+        "Names": record.name,
+        "Networks": record.host.network,
+        "Ports": "",
+        "RunningFor": units.ago(now - created / 1e9),
+        "Size": f"{units.size(size)} (virtual {units.size(size + below)})" if options.size else "0B",
+        "State": one.state.status,
+        "Status": _status(one, now),
+    }
+
+
+def _status(one: "ContainerSummary", now: float) -> str:
+    """Return a state in docker's words."""
+    from ..oci import times
+    from ..render import units
+
+    state = one.state
+    if state.status == "created":
+        return "Created"
+    if state.status == "running":
+        return f"Up {units.ago(now - times.parse_rfc3339(state.started) / 1e9).removesuffix(' ago')}"
+    if not state.finished:
+        return f"Exited ({state.exit_code})"
+    return f"Exited ({state.exit_code}) {units.ago(now - times.parse_rfc3339(state.finished) / 1e9)}"
