@@ -34,8 +34,8 @@ class Shell:
         """The engine over the store."""
         from ..engine import Engine
 
-        run_root = ""
-        if os.geteuid() and (folder := self.environment.get("XDG_RUNTIME_DIR")):
+        run_root = self.environment.get("LAMINA_RUN_ROOT", "")
+        if not run_root and os.geteuid() and (folder := self.environment.get("XDG_RUNTIME_DIR")):
             run_root = os.path.join(folder, "lamina")
         runtime = self.environment.get("LAMINA_RUNTIME", "")
         return Engine(self.root, self.driver, self.report, run_root=run_root, runtime=runtime)

@@ -1,0 +1,47 @@
+# Everything that a checkout needs is made here: `make demo` and `make test` work on a bare Debian with
+# python3, make and git.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PEERS := docker.io:dockerd docker.io:docker runc podman conmon skopeo busybox-static strace attr xfsprogs e2fsprogs
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## Show this list
+	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed ## Build, run, commit, save and load images on a temporary store, explained
+	@scripts/require runc busybox-static
+	@$(BIN)/python scripts/demo.py
+
+test: lint ## Lint, types, import contract, and all tests, with the peers they compare with
+	@scripts/require $(PEERS)
+	@LAMINA_NO_SKIP=1 $(BIN)/pytest -n auto --dist worksteal
+
+lint: $(VENV)/tools
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/tools ## Compare lamina's speed and memory with dockerd and podman
+	@scripts/require $(PEERS) debootstrap
+	@$(BIN)/python -m bench
+
+clean: ## Remove the virtual environment
+	rm -rf $(VENV)
+
+# A virtual environment with lamina in it, and one more mark for the tools of tests and lint.
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "lamina needs Python 3.11 or newer; PYTHON=python3.12 make ... chooses another" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/require python3-venv
+	@test -x $(BIN)/pip || { echo "making $(VENV)" >&2; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/tools: $(VENV)/installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $@
