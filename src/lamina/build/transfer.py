@@ -91,7 +91,7 @@ class Transfer:
             with open(fd, "wb") as file:
                 while data := source.read(CHUNK):
                     file.write(data)
-                if self._manner.owner is not None or os.geteuid() == 0:
+                if os.geteuid() == 0:
                     os.fchown(fd, *(self._manner.owner or (0, 0)))
                 os.fchmod(fd, mode if self._manner.mode is None else self._manner.mode)
                 file.flush()
@@ -150,7 +150,7 @@ class Transfer:
         finally:
             for folder in reversed(new):
                 parent, name = self._root.parent(folder)
-                if self._manner.owner is not None:
+                if self._manner.owner is not None and os.geteuid() == 0:
                     os.chown(name, *self._manner.owner, dir_fd=parent, follow_symlinks=False)
                 os.utime(name, ns=(mtime, mtime), dir_fd=parent, follow_symlinks=False)
             if not new:

@@ -15,7 +15,7 @@ from ..store.lifecycle import create
 from ..store.store import Store
 from ..streams import Pieces
 from ..tar.changes import Change
-from ..tar.pack import pack
+from ..tar.pack import Fixed, pack
 
 
 class Base(NamedTuple):
@@ -88,8 +88,9 @@ def _layer(
     first = next(changes, None)
     if first is None:
         return None
+    fixed = Fixed(latest, None if store.privileged else (0, 0))  # without privilege all files are of one user
     with store.mounts.open(writable) as root:
-        stream = Pieces(pack(itertools.chain([first], changes), root, latest=latest))
+        stream = Pieces(pack(itertools.chain([first], changes), root, fixed))
         return store.layers.register(lease, stream, parent)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from ..errors import Conflict, LaminaError
+from ..errors import Conflict, LaminaError, PermissionDenied
 from ..layers.layers import Layer
 from ..lock import Lease, claims, live_claims
 from ..mount import detached
@@ -55,7 +55,10 @@ class Containers:
 
         Raises:
             NoRuntime: none works here.
+            PermissionDenied: without root nothing can be run yet.
         """
+        if os.geteuid():
+            raise PermissionDenied("running a process in a container needs root")
         os.makedirs(self._run_root, 0o711, exist_ok=True)
         return choice.choose(self._run_root, self._wanted_runtime)
 

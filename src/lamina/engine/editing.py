@@ -17,7 +17,7 @@ from ..store.lifecycle import create
 from ..store.names import name_image
 from ..store.store import Store
 from ..streams import Pieces, Reader
-from ..tar.pack import everything, pack
+from ..tar.pack import Fixed, everything, pack
 from ..tar.root import Root
 
 
@@ -64,13 +64,13 @@ class Edit:
         return self._top.diff_id
 
     def append_folder(self, path: str, created_by: str = "") -> Digest:
-        """Add a layer with all that a folder of the host holds; return its diff id."""
+        """Add a layer with all that a folder of the host holds, owned by root; return its diff id."""
         try:
             root = Root(path)
         except OSError as error:
             raise InvalidArgument(f"cannot read the folder {path}: {error.strerror}") from error
         with root:
-            stream = Pieces(pack(everything(root), root, latest=self._latest))
+            stream = Pieces(pack(everything(root), root, Fixed(self._latest, (0, 0))))
             return self.append(stream, created_by or f"append {os.path.basename(os.path.abspath(path))}")
 
     def set(self, **settings: Any) -> None:

@@ -11,7 +11,7 @@ from ..archive import load as loading
 from ..archive import save as saving
 from ..containers.records import CLAIMS
 from ..events import Report, ignore
-from ..oci import reference, times
+from ..oci import reference
 from ..oci.digest import Digest
 from ..oci.reference import InvalidReference
 from ..store.check import check as check_store
@@ -110,10 +110,7 @@ class Engine:
         if target.digest:
             raise InvalidReference(new, "cannot tag by digest")
         with self._store.writing():
-            image_id = find(self._store, name)
-            name_image(self._store, target, image_id)
-            with self._store.lock():
-                self._store.images.set_last_updated(image_id, times.now())
+            name_image(self._store, target, find(self._store, name))
 
     def remove_image(self, name: str, *, force: bool = False, prune: bool = True) -> list[removal.Removed]:
         """Remove a name, and the image with its last one; see `removal.remove`."""

@@ -2,7 +2,7 @@
 
 from ..images.images import ImageNotFound
 from ..images.references import ReferencesDamaged
-from ..oci import digest, reference
+from ..oci import digest, reference, times
 from ..oci.digest import Digest
 from ..oci.reference import Reference
 from .store import Store
@@ -42,4 +42,8 @@ def name_image(store: Store, name: Reference, image_id: Digest) -> Digest | None
     with store.lock():
         if image_id not in store.images:
             raise ImageNotFound(image_id)
-        return store.references.add(name, image_id)
+        before = store.references.add(name, image_id)
+        was_current = store.steps.is_current()
+        store.images.set_last_updated(image_id, times.now())
+        store.steps.note(was_current=was_current)
+        return before

@@ -8,6 +8,7 @@ first and linked from the others. Whiteouts have the time zero.
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from ..errors import FailedPrecondition
 from ..streams import CHUNK
@@ -45,13 +46,28 @@ class Changed(FailedPrecondition):
     """A file got shorter while it was read."""
 
 
-def pack(changes: Iterable[Change], root: Root, *, latest: int | None = None) -> Iterator[bytes]:
+class Fixed(NamedTuple):
+    """What entries get whatever their files have.
+
+    Attributes:
+        latest: times after it, in seconds since the epoch, become it (SOURCE_DATE_EPOCH).
+        owner: user and group of all.
+    """
+
+    latest: int | None = None
+    owner: tuple[int, int] | None = None
+
+
+AS_IS = Fixed()
+
+
+def pack(changes: Iterable[Change], root: Root, fixed: Fixed = AS_IS) -> Iterator[bytes]:
     """Yield the tar of some changes to a tree, whiteouts for the deleted, in pieces of about a chunk.
 
     Args:
         changes: in the order of the tar.
         root: the tree; it should not change meanwhile.
-        latest: times after it, in seconds since the epoch, become it (SOURCE_DATE_EPOCH).
+        fixed: what all entries get.
 
     Raises:
         Changed: a file got shorter meanwhile.
@@ -60,7 +76,7 @@ def pack(changes: Iterable[Change], root: Root, *, latest: int | None = None) ->
     parts: list[bytes] = []
     pending = 0
     for change in changes:
-        for data in _member(change, root, links, latest):
+        for data in _member(change, root, links, fixed):
             parts.append(data)
             pending += len(data)
             if pending >= CHUNK:
@@ -76,7 +92,7 @@ def everything(root: Root) -> Iterator[Change]:
     return (Change(Kind.ADDED, path, info) for path, _, _, info in root.walk())
 
 
-def _member(change: Change, root: Root, links: dict[tuple[int, int], bytes], latest: int | None) -> Iterator[bytes]:
+def _member(change: Change, root: Root, links: dict[tuple[int, int], bytes], fixed: Fixed) -> Iterator[bytes]:
     if change.info is None:
         folder, slash, name = change.path.rpartition(b"/")
         yield blocks(Entry(folder + slash + whiteout.PREFIX + name, mode=0o600))
@@ -85,24 +101,24 @@ def _member(change: Change, root: Root, links: dict[tuple[int, int], bytes], lat
         return
     folder_fd, name = root.parent(change.path)
     if not stat.S_ISREG(change.info.st_mode):
-        yield blocks(entry(change.path, change.info, folder_fd, name, latest))
+        yield blocks(entry(change.path, change.info, folder_fd, name, fixed))
         return
     inode = (change.info.st_dev, change.info.st_ino)
     if first := links.get(inode):
-        yield blocks(_linked(entry(change.path, change.info, folder_fd, name, latest), first))
+        yield blocks(_linked(entry(change.path, change.info, folder_fd, name, fixed), first))
         return
     if change.info.st_nlink > 1:
         links[inode] = change.path
     fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd)
     try:
         info = os.fstat(fd)
-        yield blocks(entry(change.path, info, folder_fd, name, latest))
+        yield blocks(entry(change.path, info, folder_fd, name, fixed))
         yield from _content(fd, info.st_size, change.path)
     finally:
         os.close(fd)
 
 
-def entry(path: bytes, info: os.stat_result, folder: int, name: bytes, latest: int | None = None) -> Entry:
+def entry(path: bytes, info: os.stat_result, folder: int, name: bytes, fixed: Fixed = AS_IS) -> Entry:
     """Return the tar entry of a file of a tree, as `pack` writes it."""
     kind = _KINDS[stat.S_IFMT(info.st_mode)]
     seconds = info.st_mtime_ns // _SECOND
@@ -110,10 +126,9 @@ def entry(path: bytes, info: os.stat_result, folder: int, name: bytes, latest: i
         path + b"/" if kind == DIRECTORY else path,
         kind,
         stat.S_IMODE(info.st_mode),
-        info.st_uid,
-        info.st_gid,
+        *(fixed.owner or (info.st_uid, info.st_gid)),
         info.st_size if kind == REGULAR else 0,
-        (seconds if latest is None else min(seconds, latest)) * _SECOND,
+        (seconds if fixed.latest is None else min(seconds, fixed.latest)) * _SECOND,
     )
     if kind == SYMLINK:
         result.linkname = os.readlink(name, dir_fd=folder)
