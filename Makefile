@@ -19,7 +19,7 @@ demo: $(VENV)/installed ## Build, run, commit, save and load images on a tempora
 
 test: lint ## Lint, types, import contract, and all tests, with the peers they compare with
 	@scripts/require $(PEERS)
-	@LAMINA_NO_SKIP=1 $(BIN)/pytest -n auto --dist worksteal
+	@LAMINA_NO_SKIP=1 $(BIN)/pytest -n auto --dist loadfile
 
 lint: $(VENV)/tools
 	@$(BIN)/ruff check .
