@@ -115,7 +115,7 @@ def _load_oci(store: Store, source: OciArchive, wanted: platform.Platform, repor
 
 def _named(store: Store, image_id: Digest, names: list[reference.Reference], report: Report) -> Loaded:
     for name in names:
-        before = name_image(store, name, image_id)
+        before = name_image(store, name, image_id, dated=False)
         if before is not None:
             report(
                 Status(

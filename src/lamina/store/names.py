@@ -37,13 +37,21 @@ def find(store: Store, text: str) -> Digest:
     return found
 
 
-def name_image(store: Store, name: Reference, image_id: Digest) -> Digest | None:
-    """Give an image a name; return the image that had it before, if another had."""
+def name_image(store: Store, name: Reference, image_id: Digest, *, dated: bool = True) -> Digest | None:
+    """Give an image a name; return the image that had it before, if another had.
+
+    Args:
+        store: of the image.
+        name: with a tag or a digest.
+        image_id: of the image.
+        dated: note when; Docker does so for all but names that came with the image.
+    """
     with store.lock():
         if image_id not in store.images:
             raise ImageNotFound(image_id)
         before = store.references.add(name, image_id)
-        was_current = store.steps.is_current()
-        store.images.set_last_updated(image_id, times.now())
-        store.steps.note(was_current=was_current)
+        if dated:
+            was_current = store.steps.is_current()
+            store.images.set_last_updated(image_id, times.now())
+            store.steps.note(was_current=was_current)
         return before

@@ -61,10 +61,14 @@ class Paths:
             os.path.join(imagedb, "metadata"),
             os.path.join(imagedb, "metadata", "sha256"),
             layerdb,
-            os.path.join(layerdb, "tmp"),
-            os.path.join(layerdb, "sha256"),
             os.path.join(image, "distribution"),
         ]
-        shared = [(os.path.join(layerdb, "mounts"), 0o700), (self.driver(driver), 0o710), (self.own, 0o700)]
+        shared = [
+            (os.path.join(layerdb, "tmp"), 0o755),
+            (os.path.join(layerdb, "sha256"), 0o755),
+            (os.path.join(layerdb, "mounts"), 0o700),
+            (self.driver(driver), 0o710),
+            (self.own, 0o700),
+        ]
         own = [self.leases, self.containers, self.tmp]
         return [(self.root, 0o710), *((path, 0o700) for path in private), *shared, *((path, 0o700) for path in own)]
