@@ -9,6 +9,9 @@ What a copy does depends on what it meets, as docker's manual says of `cp`:
     directory   nothing             it is made, with all that the source holds
     directory   file                an error
     directory   directory           it is made in there; with a source that ends in /. only what it holds
+
+What a name that ends in / or /. leads to is a directory. A copy is called as its source was, also where that was a
+link that was followed.
 """
 
 import os
@@ -47,6 +50,14 @@ class Place:
         path: absolute, or relative to the tree's root.
         where: the tree's name, for messages.
         follow: look at what a link at the path leads to.
+
+    Attributes:
+        path: where it is, clean, over all links that were followed.
+        name: the last component of the path that was given.
+        info: its lstat, None if nothing is there.
+
+    Raises:
+        CannotCopy: the path ends as that of a directory, and is that of something else.
     """
 
     def __init__(self, root: Root, path: str, where: str, *, follow: bool) -> None:
@@ -55,13 +66,12 @@ class Place:
         self.where = where
         self.wants_directory = path.endswith(("/", "/."))
         self.wants_contents = path.endswith("/.") or path == "."
-        self.path = _resolved(root, clean(os.fsencode(path)), where, follow or self.wants_directory)
+        given = clean(os.fsencode(path))
+        self.name = given.rpartition(b"/")[2]
+        self.path = _resolved(root, given, where, follow or self.wants_directory)
         self.info = _lstat(root, self.path)
-
-    @property
-    def name(self) -> bytes:
-        """The last component."""
-        return self.path.rpartition(b"/")[2]
+        if self.wants_directory and self.info is not None and not stat.S_ISDIR(self.info.st_mode):
+            raise CannotCopy(f"{path} is not a directory")
 
     def require(self) -> os.stat_result:
         """Return the lstat of what is there.
@@ -90,9 +100,9 @@ def copy(source: Place, target: Place, owner: tuple[int, int] | None) -> None:
     copier = Copier(target.root, owner)
     is_directory = stat.S_ISDIR(info.st_mode)
     into = target.info is not None and stat.S_ISDIR(target.info.st_mode)
+    if target.info is None and (target.wants_contents or (target.wants_directory and not is_directory)):
+        raise FileNotFound(target.where, target.text)
     if not is_directory:
-        if target.info is None and target.wants_directory:
-            raise FileNotFound(target.where, target.text)
         _require_folder(target)
         to = _join(target.path, source.name) if into else target.path
         copier.file(*source.root.parent(source.path), info, to)
@@ -108,11 +118,15 @@ def copy(source: Place, target: Place, owner: tuple[int, int] | None) -> None:
 
 
 def archive(source: Place) -> Iterator[bytes]:
-    """Yield a tar of a file or a directory, named by its last component."""
+    """Yield a tar of a file or a directory, named by its last component; of only what it holds, if that is meant."""
     info = source.require()
+    if source.wants_contents:
+        with Root(source.root.directory(source.path)) as inner:
+            yield from export(inner)
+        return
     folder = source.path.rpartition(b"/")[0]
-    with Root(os.dup(source.root.directory(folder)) if folder else source.root.fd) as root:
-        name = source.name
+    with Root(source.root.directory(folder)) as root:
+        name = source.path.rpartition(b"/")[2]
         members = [Change(Kind.ADDED, name, info)] if name else []
         inside = root.walk(name) if stat.S_ISDIR(info.st_mode) else iter(())
         members += [Change(Kind.ADDED, path, status) for path, _, _, status in inside]
