@@ -15,6 +15,7 @@ HEADERS = {
     "Comment": "COMMENT",
 }
 _DEFAULT = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"
+_EXACT = _DEFAULT.replace("CreatedSince", "CreatedAt")
 _WIDTH = 45
 
 
@@ -22,7 +23,7 @@ def parser(summary: str) -> Parser:
     """Return the command's parser."""
     parser = Parser("lamina history [OPTIONS] IMAGE", summary, ["lamina image history"])
     parser.option("--format", value="string", help="Format output: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'")
-    parser.option("-H", "--human", value="bool", default="true", help="Print sizes and dates in human readable format")
+    parser.flag("-H", "--human", default=True, help="Print sizes and dates in human readable format")
     parser.flag("--no-trunc", help="Don't truncate output")
     parser.flag("-q", "--quiet", help="Only show image IDs")
     parser.arguments(1, 1)
@@ -35,7 +36,6 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     from ..render import units
     from ..render.table import QUIET, Table
 
-    human = options.human in ("true", "1")
     now = time.time()
     rows = []
     for row in shell.engine.history(options.arguments[0]):
@@ -49,11 +49,11 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
                 "Comment": row.comment,
                 "CreatedAt": at,
                 "CreatedBy": created_by,
-                "CreatedSince": since if human else at,
+                "CreatedSince": since if options.human else at,
                 "ID": (row.id if options.no_trunc else digest.short(row.id)) or "<missing>",
-                "Size": units.size(row.size) if human else str(row.size),
+                "Size": units.size(row.size) if options.human else str(row.size),
             }
         )
     form = options.format or (QUIET if options.quiet else "table")
-    shell.out(Table(HEADERS, _DEFAULT).render(rows, form))
+    shell.table(Table(HEADERS, _DEFAULT if options.human else _EXACT), rows, form)
     return 0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgument
-from .parser import Parser
+from .parser import Parser, pair
 from .shell import Shell
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def parser(summary: str) -> Parser:
     parser = Parser("lamina images [OPTIONS] [REPOSITORY[:TAG]]", summary, ["lamina image ls", "lamina image list"])
     parser.flag("-a", "--all", help="Show all images (default hides intermediate images)")
     parser.flag("--digests", help="Show digests")
-    parser.values("-f", "--filter", value="filter", help="Filter output based on conditions provided")
+    parser.values("-f", "--filter", value="filter", help="Filter output based on conditions provided", parse=pair)
     parser.option("--format", value="string", help="Format output: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'")
     parser.flag("--no-trunc", help="Don't truncate output")
     parser.flag("-q", "--quiet", help="Only show image IDs")
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
         rows = list({row["ID"]: row for row in rows}.values())
     default = _WITH_DIGEST if options.digests else _DEFAULT
     form = options.format or (QUIET if options.quiet else "table")
-    shell.out(Table(HEADERS, default).render(rows, form))
+    shell.table(Table(HEADERS, default), rows, form)
     return 0
 
 
@@ -68,9 +68,7 @@ def _chosen(images: list["ImageSummary"], options: argparse.Namespace) -> Iterat
 
 
 def _filter(text: str, images: list["ImageSummary"]) -> Any:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidArgument(f'invalid argument "{text}" for "-f, --filter" flag: expected name=value')
+    name, _, value = text.partition("=")
     if name == "dangling":
         wanted = value in ("true", "1")
         return lambda image: (not image.tags and not image.has_children) == wanted

@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 USAGE_EXIT = 125
 """What docker exits with for an unknown flag."""
 
+Parse = Callable[[str], Any]
+
 _TRUE, _FALSE = ("true", "1", "t", "T", "TRUE", "True"), ("false", "0", "f", "F", "FALSE", "False")
 
 
@@ -37,17 +39,21 @@ class Parser(argparse.ArgumentParser):
         self._maximum: int | None = 0
         self.add_argument(*["-h"] * help_short, "--help", action="store_true", help=argparse.SUPPRESS)
 
-    def flag(self, *names: str, help: str) -> None:  # noqa: A002 - argparse's word
-        """Add an option that is on or off; `--name=false` is understood too."""
-        self.add_argument(*names, action=_Flag, help=help)
+    def flag(self, *names: str, help: str, default: bool = False) -> None:  # noqa: A002 - argparse's word
+        """Add an option that is on or off; `--name=false` is understood too, and the last one counts."""
+        dest = self.add_argument(*names, action="store_true", default=default, help=help).dest
+        for action, words in (("store_true", _TRUE), ("store_false", _FALSE)):
+            spelled = [f"{name}={word}" for name in names for word in words]
+            self.add_argument(*spelled, action=action, dest=dest, default=default, help=argparse.SUPPRESS)
 
-    def option(self, *names: str, value: str, help: str, default: Any = "", **more: Any) -> None:  # noqa: A002
-        """Add an option with a value; `value` is the word for it in the help."""
-        self.add_argument(*names, metavar=value, help=help, default=default, **more)
+    def option(self, *names: str, value: str, help: str, default: Any = "", parse: Parse = str) -> None:  # noqa: A002
+        """Add an option with a value; `value` is its word in the help, `parse` raises ValueError for a bad one."""
+        self.add_argument(*names, metavar=value, help=help, default=default, type=self._checked(names, parse))
 
-    def values(self, *names: str, value: str, help: str, **more: Any) -> None:  # noqa: A002 - argparse's word
+    def values(self, *names: str, value: str, help: str, parse: Parse = str) -> None:  # noqa: A002 - argparse's word
         """Add an option that may be given several times: a list."""
-        self.add_argument(*names, metavar=value, help=help, action="append", default=[], **more)
+        read = self._checked(names, parse)
+        self.add_argument(*names, metavar=value, help=help, action="append", default=[], type=read)
 
     def arguments(self, minimum: int, maximum: int | None, *, rest: bool = False) -> None:
         """Say how many arguments the command takes; with `rest`, options end at the first of them."""
@@ -62,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             Usage: it is wrong, or asks for help.
         """
-        found = self.parse_args(list(self._booleans(words)))
+        found = self.parse_args(list(words))
         if getattr(found, "first", None) is not None:
             found.arguments = [found.first, *found.arguments]
         if found.help:
@@ -70,25 +76,23 @@ class Parser(argparse.ArgumentParser):
         self._check_count(len(found.arguments))
         return found
 
-    def _booleans(self, words: Sequence[str]) -> Iterable[str]:
-        """Rewrite `--flag=true`, which argparse does not know, as `--flag`, and drop `--flag=false`."""
-        flags = {name for action in self._actions if isinstance(action, _Flag) for name in action.option_strings}
-        for at, word in enumerate(words):
-            name, equals, value = word.partition("=")
-            if word == "--":
-                yield from words[at:]
-                return
-            if not equals or name not in flags:
-                yield word
-            elif value in _TRUE:
-                yield name
-            elif value not in _FALSE:
-                self.error(f'invalid argument "{value}" for "{name}" flag: parse error')
+    def _checked(self, names: Sequence[str], parse: Parse) -> Parse:
+        """Return a reader of an option's value that says what is wrong with it in docker's words."""
+
+        def read(text: str) -> Any:
+            try:
+                return parse(text)
+            except ValueError as error:
+                self.error(f'invalid argument "{text}" for "{", ".join(names)}" flag: {error}')
+
+        return read
 
     def _check_count(self, count: int) -> None:
         if count < self._minimum or (self._maximum is not None and count > self._maximum):
-            if self._minimum == self._maximum:
-                wanted = f"requires {self._minimum or 'no'} argument{'s' * (self._minimum != 1)}"
+            if self._maximum == 0:
+                wanted = "accepts no arguments"
+            elif self._minimum == self._maximum:
+                wanted = f"requires {self._minimum} argument{'s' * (self._minimum != 1)}"
             elif count < self._minimum:
                 wanted = f"requires at least {self._minimum} argument{'s' * (self._minimum != 1)}"
             else:
@@ -104,6 +108,11 @@ class Parser(argparse.ArgumentParser):
             message = f"unknown shorthand flag: '{word[1:2]}' in {word}"
         elif "expected one argument" in message:
             message = f"flag needs an argument: {message.split(':')[0].removeprefix('argument ').split('/')[-1]}"
+        elif "ignored explicit argument" in message:
+            flag, _, value = message.removeprefix("argument ").partition(": ignored explicit argument ")
+            message = (
+                f'invalid argument "{value[1:-1]}" for "{flag.replace("/", ", ")}" flag: true or false is expected'
+            )
         raise Usage(message + self._see(), USAGE_EXIT)
 
     def _see(self) -> str:
@@ -120,12 +129,19 @@ class Parser(argparse.ArgumentParser):
         return "\n".join(parts) + ("\n" if not shown else "")
 
 
-class _Flag(argparse.Action):
-    def __init__(self, option_strings: Sequence[str], dest: str, **more: Any) -> None:
-        super().__init__(option_strings, dest, nargs=0, default=False, **more)
+def number(text: str) -> int:
+    """Return a whole number; ValueError says that it is none."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError("it is not a whole number") from error
 
-    def __call__(self, parser: object, namespace: argparse.Namespace, values: object, option: object = None) -> None:
-        setattr(namespace, self.dest, True)
+
+def pair(text: str) -> str:
+    """Return `name=value` as it is; ValueError says that it is not of this form."""
+    if "=" not in text:
+        raise ValueError("bad format of filter (expected name=value)")
+    return text
 
 
 def columns(rows: Iterable[tuple[str, str]]) -> str:

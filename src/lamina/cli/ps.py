@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgument
-from .parser import Parser
+from .parser import Parser, number, pair
 from .shell import Shell
 
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ def parser(summary: str) -> Parser:
     """Return the command's parser."""
     parser = Parser("lamina ps [OPTIONS]", summary, ["lamina container ls", "lamina container list"])
     parser.flag("-a", "--all", help="Show all containers (default shows just running)")
-    parser.values("-f", "--filter", value="filter", help="Filter output based on conditions provided")
+    parser.values("-f", "--filter", value="filter", help="Filter output based on conditions provided", parse=pair)
     parser.option("--format", value="string", help="Format output: 'table', 'table TEMPLATE', 'json' or 'TEMPLATE'")
-    parser.option("-n", "--last", value="int", type=int, default=-1, help="Show n last created (includes all states)")
+    last = "Show n last created containers (includes all states)"
+    parser.option("-n", "--last", value="int", parse=number, default=-1, help=last)
     parser.flag("-l", "--latest", help="Show the latest created container (includes all states)")
     parser.flag("--no-trunc", help="Don't truncate output")
     parser.flag("-q", "--quiet", help="Only display container IDs")
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command."""
     from ..render.table import QUIET, Table
 
-    found = shell.engine.containers(sizes=options.size)
+    found = shell.engine.containers(sizes=options.size or any(word in options.format for word in (".Size", "json")))
     filters = [_filter(text) for text in options.filter]
     last = 1 if options.latest else options.last
     is_status = any(text.startswith(("status=", "exited=")) for text in options.filter)
@@ -63,14 +64,12 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     rows = [_row(one, options) for one in (found[:last] if last > 0 else found)]
     default = _DEFAULT + "\t{{.Size}}" if options.size else _DEFAULT
     form = options.format or (QUIET if options.quiet else "table")
-    shell.out(Table(HEADERS, default).render(rows, form))
+    shell.table(Table(HEADERS, default), rows, form)
     return 0
 
 
 def _filter(text: str) -> "Accepts":
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidArgument(f'invalid argument "{text}" for "-f, --filter" flag: expected name=value')
+    name, _, value = text.partition("=")
     filters: dict[str, Accepts] = {
         "id": lambda one: one.record.id.startswith(value),
         "name": lambda one: value.removeprefix("/") in one.record.name,
@@ -100,29 +99,45 @@ def _has_label(one: "ContainerSummary", text: str) -> bool:
 def _row(one: "ContainerSummary", options: argparse.Namespace) -> dict[str, Any]:
     from ..oci import times
     from ..render import units
+    from ..render.template.verbs import quote
 
     record, now = one.record, time.time()
     created = times.parse_rfc3339(record.created)
-    command = " ".join(record.command)
+    command = _command(record.command)
     if not options.no_trunc and len(command) > _COMMAND_WIDTH:
         command = command[: _COMMAND_WIDTH - 1] + "…"
-    size, below = one.size or 0, one.base_size or 0
+    labels = record.config.labels or {}
     return {
-        "Command": f'"{command}"',
+        "Command": quote(command),
         "CreatedAt": times.spelled(created),
         "ID": record.id if options.no_trunc else record.id[:12],
         "Image": record.image,
-        "Labels": ",".join(f"{key}={value}" for key, value in sorted((record.config.labels or {}).items())),
+        "Label": lambda name: labels.get(name, ""),
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
         "LocalVolumes": "0",
         "Mounts": ",".join(text.split(":")[0] for text in record.host.binds),
         "Names": record.name,
         "Networks": record.host.network,
         "Ports": "",
         "RunningFor": units.ago(now - created / 1e9),
-        "Size": f"{units.size(size)} (virtual {units.size(size + below)})" if options.size else "0B",
+        "Size": _size(one),
         "State": one.state.status,
         "Status": _status(one, now),
     }
+
+
+def _command(words: list[str]) -> str:
+    """Return a program and its arguments; those with a space are quoted, as in Docker."""
+    program, *arguments = words
+    return " ".join([program, *(f"'{word}'" if " " in word else word for word in arguments)])
+
+
+def _size(one: "ContainerSummary") -> str:
+    from ..render import units
+
+    if one.size is None or one.base_size is None:
+        return "0B"
+    return f"{units.size(one.size)} (virtual {units.size(one.size + one.base_size)})"
 
 
 def _status(one: "ContainerSummary", now: float) -> str:

@@ -3,7 +3,7 @@
 import functools
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -12,6 +12,7 @@ from ..errors import InvalidArgument
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..events import Report
+    from ..render.table import Table
 
 
 class Shell:
@@ -61,6 +62,19 @@ class Shell:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
+    def table(self, table: "Table", rows: Iterable[Mapping[str, object]], form: str) -> None:
+        """Write a list to stdout.
+
+        Raises:
+            InvalidArgument: the format is no template, or does not fit the rows.
+        """
+        from ..render.template import TemplateSyntaxError
+
+        try:
+            self.out(table.render(rows, form))
+        except TemplateSyntaxError as error:  # docker exits with 1 here, and with 64 elsewhere
+            raise InvalidArgument(str(error)) from error
+
     @contextmanager
     def input(self, path: str) -> Iterator[BinaryIO]:
         """Open a file to read; `-` is stdin."""
@@ -76,6 +90,7 @@ class Shell:
         if path:
             from ..files import replacing
 
+            self.require_folder(path)
             with replacing(os.path.abspath(path), 0o600) as file:
                 yield file
             return
@@ -83,6 +98,12 @@ class Shell:
             raise InvalidArgument(f"cowardly refusing to {what} to a terminal. Use the -o flag or redirect")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
+
+    def require_folder(self, path: str) -> None:
+        """Say early, and of the right path, that a file cannot be written because its folder is not there."""
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise InvalidArgument(f'invalid output path: directory "{folder}" does not exist')
 
 
 def _default_root(environment: Mapping[str, str]) -> str:
