@@ -83,9 +83,13 @@ def _from_files(paths: list[str], shell: Shell) -> list[str]:
             with open(path, encoding="utf-8") as file:
                 lines = [line.lstrip().rstrip("\n") for line in file]
         except (OSError, UnicodeDecodeError) as error:
-            raise BadOption(f"cannot read the environment file {path}: {error}") from error
+            raise BadOption(f"cannot read the environment file {path}: {_why(error)}") from error
         found += _environment([line for line in lines if line and not line.startswith("#")], shell)
     return found
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
 
 
 def _absolute(text: str) -> str:

@@ -20,7 +20,7 @@ from ..store.store import Store
 from ..tar.root import Root, clean
 from . import settings
 from .naming import suggest
-from .records import CLAIMS, CONTAINER, EXITED, RUNNING, RUNS, Record, Records, State
+from .records import CLAIMS, CONTAINER, CREATED, EXITED, RUNNING, RUNS, Record, Records, State
 from .records import Host as HostSettings
 from .settings import Wish
 
@@ -239,15 +239,16 @@ class Containers:
         begun = times.now()
         self.records.set_state(record.id, State(RUNNING, started=begun))
         prepare = functools.partial(self._process, record)
-        error, status = "", KILLED
+        ended: State | None = None
         try:
             status = self.execute(record.id, prepare, streams, started)
+            ended = State(EXITED, begun, times.now(), status)
         except LaminaError as failure:
-            error, status = str(failure), failure.exit_status
+            ended = State(CREATED, exit_code=failure.exit_status, error=str(failure))  # it never ran
             raise
         finally:
             with contextlib.suppress(FileNotFoundError):  # removed by force, which has ended it
-                self.records.set_state(record.id, State(EXITED, begun, times.now(), status, error))
+                self.records.set_state(record.id, ended or State(EXITED, begun, times.now(), KILLED))
             lease.drop(RUNS, record.id)
         return status
 

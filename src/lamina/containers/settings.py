@@ -19,8 +19,6 @@ _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class InvalidSetting(InvalidArgument):
     """A container cannot be what it is asked to be."""
 
-    exit_status = 125
-
 
 class Wish(msgspec.Struct, frozen=True):
     """What a container is asked to be; what is left out is as the image has it.

@@ -23,7 +23,7 @@ _CAPABILITIES = [
     "CAP_KILL",
     "CAP_AUDIT_WRITE",
 ]
-_MASKED = [
+MASKED = [
     "/proc/asound",
     "/proc/acpi",
     "/proc/kcore",
@@ -35,7 +35,13 @@ _MASKED = [
     "/proc/scsi",
     "/sys/firmware",
 ]
-_READONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+"""Files that a container sees empty."""
+
+READONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+"""Directories that it cannot change."""
+
+SHM_SIZE = 64 << 20
+"""The bytes of its /dev/shm."""
 
 
 def document(process: Process, rootfs: str, name: str) -> dict[str, Any]:
@@ -56,8 +62,8 @@ def document(process: Process, rootfs: str, name: str) -> dict[str, Any]:
         "linux": {
             "cgroupsPath": f"/{name}",
             "namespaces": [{"type": space} for space in spaces],
-            "maskedPaths": _MASKED,
-            "readonlyPaths": _READONLY,
+            "maskedPaths": MASKED,
+            "readonlyPaths": READONLY,
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
         },
     }
@@ -69,7 +75,7 @@ def _process(process: Process) -> dict[str, Any]:
         "user": {
             "uid": process.user.uid,
             "gid": process.user.gid,
-            "additionalGids": list(process.user.groups),
+            "additionalGids": list(dict.fromkeys((process.user.gid, *process.user.groups))),
         },
         "args": list(process.args),
         "env": list(process.env),
@@ -90,7 +96,7 @@ def _mounts() -> list[dict[str, Any]]:
         _mount("/sys", "sysfs", "sysfs", [*safe, "ro"]),
         _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, "relatime", "ro"]),
         _mount("/dev/mqueue", "mqueue", "mqueue", safe),
-        _mount("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", "size=65536k"]),  # noqa: S108 - the container's own
+        _mount("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", f"size={SHM_SIZE}"]),  # noqa: S108 - the container's own
     ]
 
 
