@@ -7,12 +7,13 @@ import msgspec
 
 from .. import __version__
 from ..containers.life import Containers
-from ..containers.records import CREATED, RUNNING, Record
+from ..containers.records import RUNNING, Record
 from ..containers.settings import bind
 from ..events import Report
 from ..oci import config, platform, times
 from ..oci.digest import Digest
 from ..store.store import Store
+from . import hostconfig
 from .containers import size_of
 from .listing import Sizes, references
 
@@ -73,12 +74,11 @@ def container(containers: Containers, record: Record, *, sizes: bool) -> dict[st
         "RestartCount": 0,
         "Driver": store.driver_name,
         "Platform": "linux",
-        "HostConfig": {
-            "Binds": record.host.binds or None,
-            "NetworkMode": record.host.network,
-            "AutoRemove": record.host.auto_remove,
-            "ReadonlyRootfs": record.host.readonly,
-        },
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": hostconfig.describe(record.host),
         "GraphDriver": {"Data": store.driver.metadata(writable.mount_id), "Name": store.driver_name},
         "Mounts": [_mount(text) for text in record.host.binds],
         "Config": msgspec.to_builtins(record.config),
@@ -103,7 +103,7 @@ def _state(containers: Containers, record: Record) -> dict[str, Any]:
         "Pid": containers.process(record.id) if state.status == RUNNING else 0,
         "ExitCode": state.exit_code,
         "Error": state.error,
-        "StartedAt": (state.started if state.status != CREATED else "") or never,
+        "StartedAt": state.started or never,
         "FinishedAt": (state.finished if state.status != RUNNING else "") or never,
     }
 
