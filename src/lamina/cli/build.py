@@ -37,6 +37,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
         shell.quiet = True
         shell.engine.report = lambda event: _hold(event, held, shell)
     if options.iidfile:
+        shell.require_folder(options.iidfile)
         _forget(options.iidfile)
     try:
         image_id = shell.engine.build(inputs, wanted)

@@ -7,6 +7,8 @@ from ..errors import InvalidArgument, LaminaError, NotFound
 from .parser import Parser
 from .shell import Shell
 
+_TYPES = ("container", "image")
+
 
 def parser(summary: str) -> Parser:
     """Return the command's parser."""
@@ -20,6 +22,8 @@ def parser(summary: str) -> Parser:
 
 def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command: what is found is shown, and what is not makes it fail."""
+    if options.type not in ("", *_TYPES):
+        raise InvalidArgument(f'unknown type: "{options.type}": must be one of "container", "image"')
     found: list[dict[str, Any]] = []
     missing: list[str] = []
     for name in options.arguments:
@@ -35,8 +39,6 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
 
 def _find(shell: Shell, name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return what is known of a container, or else of an image, of this name."""
-    if options.type not in ("", "container", "image"):
-        raise InvalidArgument(f'"{options.type}" is not a valid value for --type: there are container and image')
     if options.type != "image":
         try:
             return shell.engine.inspect_container(name, sizes=options.size)

@@ -24,6 +24,8 @@ def parser(summary: str) -> Parser:
 
 def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command."""
+    if options.svg not in ("", "-"):
+        shell.require_folder(options.svg)
     trees = _trees(shell.engine.forest())
     if options.svg:
         from ..files import replace
