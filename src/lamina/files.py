@@ -87,7 +87,10 @@ def _empty(fd: int) -> None:
             inner = _unlink_files(fd)
             if inner is not None:
                 here = os.fstat(fd)
-                below = os.open(inner, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+                try:
+                    below = os.open(inner, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
+                except FileNotFoundError:
+                    continue
                 above.append((inner, here.st_dev, here.st_ino))
             elif above:
                 name, device, inode = above.pop()
@@ -96,7 +99,8 @@ def _empty(fd: int) -> None:
                 if (parent.st_dev, parent.st_ino) != (device, inode):
                     os.close(below)
                     raise OSError(f"directory moved while it was being removed: {os.fsdecode(name)}")
-                os.rmdir(name, dir_fd=below)
+                with contextlib.suppress(FileNotFoundError):  # another one removes it too
+                    os.rmdir(name, dir_fd=below)
             else:
                 return
             os.close(fd)

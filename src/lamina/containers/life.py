@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import time
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -17,12 +18,15 @@ from ..runtime import choice, etc, foreground, initial, users
 from ..runtime.children import Streams
 from ..runtime.values import Process
 from ..store.store import Store
+from ..tar.changes import Change
 from ..tar.root import Root, clean
 from . import settings
 from .naming import suggest
-from .records import CLAIMS, CONTAINER, CREATED, EXITED, RUNNING, RUNS, Record, Records, State
+from .records import CLAIMS, CONTAINER, CREATED, EXITED, RUNNING, RUNS, ContainerNotFound, Record, Records, State
 from .records import Host as HostSettings
 from .settings import Wish
+
+_PATIENCE = 0.01  # seconds between looks at whether a killed container's runner has let go
 
 KILLED = 137
 """The exit status of a container whose runner was killed."""
@@ -70,8 +74,11 @@ class Containers:
             InvalidSetting: it cannot be what it is asked to be.
         """
         settings.check(wish)
-        with self.store.writing() as lease:
-            return self._create(lease, image_id, image_name, wish, durable=True)
+        with (
+            self.store.writing() as lease,
+            self._created(lease, image_id, image_name, wish, durable=True) as record,
+        ):
+            return record
 
     def run(
         self,
@@ -92,11 +99,12 @@ class Containers:
         settings.check(wish)
         _ = self.runtime  # say early that there is none
         with self.store.writing() as lease:
-            record = self._create(lease, image_id, image_name, wish, durable=not wish.auto_remove)
+            record: Record | None = None
             try:
-                return self._run(lease, record, streams, started)
+                with self._created(lease, image_id, image_name, wish, durable=not wish.auto_remove) as record:
+                    return self._run(lease, record, streams, started)
             finally:
-                if wish.auto_remove:
+                if wish.auto_remove and record is not None:
                     self._remove(lease, record.id)
 
     def state(self, container: str) -> State:
@@ -112,15 +120,24 @@ class Containers:
         Raises:
             ContainerRuns: its process runs.
         """
-        if force and self.state(record.id).status == RUNNING:
-            foreground.remove(self.runtime, self._run_root, record.id)
-        elif self.state(record.id).status == RUNNING:
-            raise ContainerRuns(
-                f'cannot remove container "/{record.name}": container is running: stop the container before removing'
-            )
         with self.store.writing() as lease:
-            lease.add(CONTAINER, record.id)
-            self._remove(lease, record.id)
+            while not self._try_to_remove(lease, record, force=force):
+                time.sleep(_PATIENCE)
+
+    def _try_to_remove(self, lease: Lease, record: Record, *, force: bool) -> bool:
+        """Remove a container if nobody uses it; return whether it is done."""
+        if self.state(record.id).status == RUNNING:
+            if not force:
+                raise ContainerRuns(
+                    f'cannot remove container "/{record.name}": container is running: '
+                    "stop the container before removing"
+                )
+            foreground.kill(self.runtime, self._run_root, record.id)
+        with self.records.hold(record.id, alone=True, wait=False) as is_ours:
+            if is_ours:
+                lease.add(CONTAINER, record.id)
+                self._remove_held(lease, record.id)
+            return is_ours
 
     def process(self, container: str) -> int:
         """Return the id of a container's first process as the host sees it, 0 if none runs."""
@@ -129,13 +146,16 @@ class Containers:
     @contextlib.contextmanager
     def tree(self, record: Record) -> Iterator[Root]:
         """Open a container's whole tree, to read and to write: as its process sees it, if that runs."""
-        pid = self.process(record.id) if self.state(record.id).status == RUNNING else 0
-        if pid:
-            with Root(f"/proc/{pid}/root") as root:
-                yield root
-            return
-        with self.files(record.id) as root:
-            yield root
+        with self.records.hold(record.id), contextlib.ExitStack() as stack:
+            pid = self.process(record.id) if self.state(record.id).status == RUNNING else 0
+            yield stack.enter_context(Root(f"/proc/{pid}/root") if pid else self.files(record.id))
+
+    def changes(self, record: Record) -> Iterator[Change]:
+        """Yield what a container changed of its image, parents of changes first."""
+        with self.records.hold(record.id):
+            writable = self.store.mounts.get(record.id)
+            parent = self.store.layers.get(writable.parent) if writable.parent else None
+            yield from self.store.mounts.changes(writable, parent)
 
     @contextlib.contextmanager
     def temporary(self, lease: Lease, parent: Layer | None, *, places: bool) -> Iterator[str]:
@@ -209,7 +229,11 @@ class Containers:
             if kind == CONTAINER:
                 self._remove(lease, container)
 
-    def _create(self, lease: Lease, image_id: Digest, image_name: str, wish: Wish, *, durable: bool) -> Record:
+    @contextlib.contextmanager
+    def _created(
+        self, lease: Lease, image_id: Digest, image_name: str, wish: Wish, *, durable: bool
+    ) -> Iterator[Record]:
+        """Make a container, and keep it from being removed for the length of a block."""
         image = self.store.images.get(image_id)
         container = os.urandom(32).hex()
         record = Record(
@@ -226,13 +250,14 @@ class Containers:
         present = self.store.rely_on(lease, chain_ids)
         if len(present) != len(chain_ids):
             self.store.layers.get(chain_ids[len(present)])  # says that it is missing
-        with self.store.lock():
-            self.records.add(record)
-        parent = present[-1] if present else None
-        self.store.mounts.create(lease, container, parent, initial.fill, durable=durable)
-        if not wish.auto_remove:
-            lease.drop(CONTAINER, container)
-        return record
+        with contextlib.ExitStack() as stack:
+            with self.store.lock():
+                stack.enter_context(self.records.added(record))
+            parent = present[-1] if present else None
+            self.store.mounts.create(lease, container, parent, initial.fill, durable=durable)
+            if not wish.auto_remove:
+                lease.drop(CONTAINER, container)
+            yield record
 
     def _run(self, lease: Lease, record: Record, streams: Streams, started: Callable[[int], None]) -> int:
         lease.add(RUNS, record.id)
@@ -247,8 +272,7 @@ class Containers:
             ended = State(CREATED, exit_code=failure.exit_status, error=str(failure))  # it never ran
             raise
         finally:
-            with contextlib.suppress(FileNotFoundError):  # removed by force, which has ended it
-                self.records.set_state(record.id, ended or State(EXITED, begun, times.now(), KILLED))
+            self.records.set_state(record.id, ended or State(EXITED, begun, times.now(), KILLED))
             lease.drop(RUNS, record.id)
         return status
 
@@ -276,6 +300,13 @@ class Containers:
 
     def _remove(self, lease: Lease, container: str) -> None:
         """Remove all of a container; the lease has claimed it. What is gone already is no error."""
+        try:
+            with self.records.hold(container, alone=True):
+                self._remove_held(lease, container)
+        except ContainerNotFound:
+            self._remove_held(lease, container)  # what is left of one whose folder is gone
+
+    def _remove_held(self, lease: Lease, container: str) -> None:
         try:
             record: Record | None = self.records.get(container)
         except LaminaError:

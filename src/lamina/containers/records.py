@@ -1,6 +1,7 @@
 """What containers there are: their records, states and names, found by id, beginning of an id, or name."""
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ import msgspec
 
 from ..errors import AlreadyExists, DataLoss, InvalidArgument, NotFound
 from ..files import remove_tree, replace
+from ..lock import lock_fd
 from ..oci import config, digest
 from ..oci.digest import Digest
 from .paths import NAMES, Paths
@@ -92,8 +94,36 @@ class Records:
         """Return the folder of a container."""
         return self._paths.folder(container)
 
-    def add(self, record: Record) -> None:
-        """Enter a new container.
+    @contextlib.contextmanager
+    def hold(self, container: str, *, alone: bool = False, wait: bool = True) -> Iterator[bool]:
+        """Keep a container from being removed, or, alone, from being used, for the length of a block.
+
+        Args:
+            container: its id.
+            alone: exclude all others; else only those who ask for that.
+            wait: wait for those who exclude us.
+
+        Yields:
+            True, or without `wait` False when another one holds it.
+
+        Raises:
+            ContainerNotFound: it is gone.
+        """
+        try:
+            fd = os.open(self._paths.folder(container), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise ContainerNotFound(container) from error
+        try:
+            held = lock_fd(fd, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, wait=wait)
+            if not os.fstat(fd).st_nlink:
+                raise ContainerNotFound(container)
+            yield held
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def added(self, record: Record) -> Iterator[None]:
+        """Enter a new container, and hold it for the length of a block, which completes it.
 
         Raises:
             NameTaken: another has its name.
@@ -101,8 +131,10 @@ class Records:
         os.makedirs(self._paths.names, 0o700, exist_ok=True)
         self._take_name(record)
         os.makedirs(self._paths.folder(record.id), 0o700, exist_ok=True)
-        self.set_state(record.id, State())
-        replace(self._paths.record(record.id), msgspec.json.encode(record), 0o600)
+        with self.hold(record.id):
+            self.set_state(record.id, State())
+            replace(self._paths.record(record.id), msgspec.json.encode(record), 0o600)
+            yield
 
     def _take_name(self, record: Record) -> None:
         link = self._paths.name(record.name)

@@ -1,5 +1,6 @@
 """What containers there are, who uses which image, and a container's changes as an image."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -47,7 +48,8 @@ def containers(all_containers: Containers, report: Report, *, sizes: bool) -> li
             record = all_containers.records.get(container)
             size, below = size_of(all_containers, container) if sizes else (None, None)
         except LaminaError as error:
-            report(Problem(str(error)))
+            if all_containers.records.exists(container):
+                report(Problem(str(error)))
             continue
         found.append(ContainerSummary(record, all_containers.state(container), size, below))
     return sorted(found, key=lambda one: one.record.created, reverse=True)
@@ -56,10 +58,12 @@ def containers(all_containers: Containers, report: Report, *, sizes: bool) -> li
 def size_of(all_containers: Containers, container: str) -> tuple[int, int]:
     """Return the bytes of what a container wrote, and of its image's layers."""
     store = all_containers.store
-    writable = store.mounts.get(container)
     seen: set[int] = set()
     size = 0
-    with store.mounts.open(writable) as root:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(all_containers.records.hold(container))
+        writable = store.mounts.get(container)
+        root = stack.enter_context(store.mounts.open(writable))
         for _, _, _, info in root.walk():
             if info.st_ino not in seen and not stat.S_ISDIR(info.st_mode):
                 seen.add(info.st_ino)
@@ -126,7 +130,7 @@ def commit_container(all_containers: Containers, record: Record, wording: Wordin
         author=wording.author,
         created=times.now(),
     )
-    with store.writing() as lease:
+    with store.writing() as lease, all_containers.records.hold(record.id):
         base = Base(record.image_id, store.images.get(record.image_id))
         made = commit(store, lease, record.id, base, statement)
         if name is not None:

@@ -242,10 +242,7 @@ class Engine:
         Raises:
             ContainerNotFound: there is none.
         """
-        record = self.container(name)
-        writable = self._store.mounts.get(record.id)
-        parent = self._store.layers.get(writable.parent) if writable.parent else None
-        return self._store.mounts.changes(writable, parent)
+        return self._containers.changes(self.container(name))
 
     def commit(self, name: str, wording: "Wording") -> Digest:
         """Make an image of what a container changed; return its id.

@@ -92,15 +92,24 @@ def bundle(run_root: str, name: str) -> str:
 
 def remove(runtime: str, run_root: str, name: str) -> None:
     """End a process and remove what its run left; without any, nothing happens."""
+    _tell(runtime, run_root, name, "delete", "--force", name)
+    remove_tree(bundle(run_root, name))
+
+
+def kill(runtime: str, run_root: str, name: str) -> None:
+    """End a process by SIGKILL; its runner then ends as ever. Without any, nothing happens."""
+    _tell(runtime, run_root, name, "kill", name, "KILL")
+
+
+def _tell(runtime: str, run_root: str, name: str, *words: str) -> None:
+    """Have the runtime do something to a container, if it knows that."""
     state = os.path.join(run_root, "state")
     if os.path.isdir(os.path.join(state, name)):
         null = os.open(os.devnull, os.O_RDWR)
         try:
-            command = [runtime, "--root", state, "delete", "--force", name]
-            wait(spawn(command, Streams(null, null, null)))
+            wait(spawn([runtime, "--root", state, *words], Streams(null, null, null)))
         finally:
             os.close(null)
-    remove_tree(bundle(run_root, name))
 
 
 class _State(msgspec.Struct):

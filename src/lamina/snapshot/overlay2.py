@@ -121,7 +121,7 @@ class Overlay2(Driver):
             yield from changes(root, _Beneath(root, below, self._opaque))
 
     def remove(self, snapshot: str) -> None:
-        with contextlib.suppress(NotFound, DataLoss):
+        with contextlib.suppress(NotFound, DataLoss, FileNotFoundError):
             os.unlink(self._paths.link(self._link(snapshot)))
         remove_tree(self._paths.folder(snapshot))
 

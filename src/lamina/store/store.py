@@ -145,7 +145,7 @@ class Store:
 
     def recover(self) -> None:
         """Take away what processes left that were killed; those that live are left alone."""
-        with contextlib.suppress(FileNotFoundError), abandoned(self.paths.leases) as dead:
+        with abandoned(self.paths.leases) as dead:
             if dead:
                 with Lease(self.paths.leases) as lease:
                     self._clean_up(lease, set().union(*dead.values()), dead)
