@@ -72,6 +72,13 @@ def test_nothing_stays_of_a_block_that_fails(tmp_path: pathlib.Path) -> None:
         assert list(engine._store.layers) == []
 
 
+def test_nothing_stays_of_what_is_not_committed(tmp_path: pathlib.Path) -> None:
+    with Engine(str(tmp_path), "vfs") as engine:
+        with engine.edit() as image:
+            image.append(io.BytesIO(tars.tar(tars.file("a", b"1"))))
+        assert list(engine._store.layers) == []
+
+
 @pytest.mark.parametrize("settings", [{"nonsense": 1}, {"env": "A=1"}, {"env": [1]}, {"cmd": object()}])
 def test_what_a_config_cannot_be_is_told(tmp_path: pathlib.Path, settings: dict[str, object]) -> None:
     with Engine(str(tmp_path), "vfs") as engine, engine.edit() as image, pytest.raises(InvalidArgument):

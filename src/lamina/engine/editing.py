@@ -101,9 +101,15 @@ class Edit:
         image_id = self._base
         if image_id is None or self._is_changed:
             image_id = create(self._store, codec.encode(self._image), self._base)
+            self._base, self._is_changed = image_id, False
         if wanted is not None:
             name_image(self._store, wanted, image_id)
         return image_id
+
+    def drop(self) -> None:
+        """Take away layers that were appended and not committed."""
+        if self._is_changed and self._top is not None:
+            self._store.release(self._lease, [self._top.chain_id])
 
     def _step(self, created_by: str, diff_id: Digest | None) -> None:
         step = replace(self._run, cmd=[created_by])

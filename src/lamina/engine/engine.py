@@ -175,7 +175,9 @@ class Engine:
         from .editing import Edit  # noqa: PLC0415
 
         with self._store.writing() as lease:
-            yield Edit(self._store, lease, find(self._store, base) if base else None, created)
+            edit = Edit(self._store, lease, find(self._store, base) if base else None, created)
+            yield edit
+            edit.drop()
 
     def import_image(self, file: Reader, wording: "Wording") -> Digest:
         """Make an image of one layer from a tar of a tree, compressed or not; return its id.

@@ -21,7 +21,7 @@ from ..images.references import References
 from ..images.steps import Steps
 from ..layers.layers import LAYER, Layer, Layers
 from ..layers.mounts import Mounts
-from ..lock import Lease, abandoned, exclusive, lock_fd
+from ..lock import Lease, abandoned, exclusive, leave, lock_fd
 from ..oci import digest
 from ..oci.digest import Digest
 from ..snapshot import probe
@@ -31,6 +31,10 @@ from .paths import Paths
 
 TEMPORARY = "temporary"
 """The kind of claim of a temporary folder."""
+
+
+LEFT = "left"
+"""The kind of entry in a lease that names a layer which another process would have deleted but for the lease."""
 
 
 class UnknownDriver(NotSupported):
@@ -125,7 +129,21 @@ class Store:
                 except BaseException:
                     with contextlib.suppress(LaminaError, OSError):
                         self._clean_up(lease, lease.claims())
+                        self._settle(lease)
                     raise
+                self._settle(lease)
+
+    def _settle(self, lease: Lease) -> None:
+        """Give a lease up, and delete the layers that others would have deleted but for it."""
+        while True:
+            with self.lock():
+                left = [name for kind, name in lease.claims() if kind == LEFT]
+                if not left:
+                    lease.release()
+                    return
+            for name in left:
+                lease.drop(LEFT, name)
+            self.release(lease, [Digest(f"sha256:{name}") for name in left])
 
     @contextlib.contextmanager
     def _without_docker(self) -> Iterator[None]:
@@ -181,6 +199,8 @@ class Store:
     def release(self, lease: Lease, chain_ids: Iterable[Digest], dead: Collection[str] = ()) -> list[Digest]:
         """Delete layers, and those below them, that nothing relies on any more.
 
+        What only another process's lease relies on is left to that process.
+
         Args:
             lease: of the caller; what it relies on itself does not count.
             chain_ids: top layers that have lost a user.
@@ -194,10 +214,13 @@ class Store:
             lease.add(LAYER, digest.encoded(top))  # a crash from here on leaves a note
         retired: list[tuple[Digest, str]] = []
         with self.lock():
-            needed = usage.layers(self.images, self.layers, self.mounts, self.paths.leases, {lease.path, *dead})
+            needed = usage.layers(self.images, self.layers, self.mounts)
+            claimed = usage.claimed(self.layers, self.paths.leases, {lease.path, *dead})
             for top in tops:
                 chain_id: Digest | None = top
                 while chain_id is not None and chain_id not in needed and chain_id in self.layers:
+                    if _is_left(chain_id, claimed):
+                        break
                     below = self.layers.get(chain_id).parent
                     retired.append((chain_id, self.layers.retire(lease, chain_id)))
                     chain_id = below
@@ -234,3 +257,10 @@ class Store:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise FailedPrecondition(f"no space left in {self.paths.tmp}") from error
             raise
+
+
+def _is_left(chain_id: Digest, claimed: dict[str, set[Digest]]) -> bool:
+    """Leave a layer to those whose leases rely on it; return whether there are any."""
+    holders = [path for path, chain_ids in claimed.items() if chain_id in chain_ids]
+    heard = [leave(path, LEFT, digest.encoded(chain_id)) for path in holders]  # all of them, not the first alone
+    return any(heard)

@@ -7,29 +7,37 @@ from ..errors import LaminaError
 from ..images.images import Images
 from ..layers.layers import LAYER, Layers
 from ..layers.mounts import Mounts
-from ..lock import claims
+from ..lock import by_lease
 from ..oci import digest
 from ..oci.digest import Digest
 
 
-def layers(images: Images, layers: Layers, mounts: Mounts, leases: str, without: Collection[str]) -> set[Digest]:
-    """Return the chain ids of all layers that an image, a container or a lease relies on.
-
-    Args:
-        images: of the store.
-        layers: of the store.
-        mounts: of the store.
-        leases: the folder of leases.
-        without: paths of leases that do not count.
-    """
+def layers(images: Images, layers: Layers, mounts: Mounts) -> set[Digest]:
+    """Return the chain ids of all layers that an image or a container relies on."""
     needed: set[Digest] = set()
     for image_id in images:
         with contextlib.suppress(LaminaError):
             needed.update(digest.chains(images.summary(image_id).diff_ids))
-    claimed = [Digest(f"sha256:{name}") for kind, name in claims(leases, without) if kind == LAYER]
-    for top in [*claimed, *_parents(mounts)]:
+    for top in _parents(mounts):
         _add_chain(layers, needed, top)
     return needed
+
+
+def claimed(layers: Layers, leases: str, without: Collection[str] = ()) -> dict[str, set[Digest]]:
+    """Return the chain ids of all layers that each lease relies on, by its path.
+
+    Args:
+        layers: of the store.
+        leases: the folder of leases.
+        without: paths of leases that do not count.
+    """
+    found: dict[str, set[Digest]] = {}
+    for path, claims in by_lease(leases, without).items():
+        needed = found.setdefault(path, set())
+        for kind, name in claims:
+            if kind == LAYER:
+                _add_chain(layers, needed, Digest(f"sha256:{name}"))
+    return found
 
 
 def _parents(mounts: Mounts) -> list[Digest]:
