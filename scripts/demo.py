@@ -188,8 +188,9 @@ def layers(store: Store, home: str) -> None:
         expected = digest(f"{below} {diff}".encode()) if below else diff
         expect(expected == chain_id, f"the chain id of {short(chain_id)} is right", quiet=True)
         content = hashlib.sha256()
-        for piece in chunks(store.layers.tar(store.layers.get(Digest(chain_id)))):
-            content.update(piece)
+        with store.layers.tar(store.layers.get(Digest(chain_id))) as stream:
+            for piece in chunks(stream):
+                content.update(piece)
         expect(f"sha256:{content.hexdigest()}" == diff, f"the tar of {short(chain_id)} has its digest", quiet=True)
         size = read(f"{folder}/size")
         text = f"diff {short(diff)}, {size:>8} bytes on {short(below) or 'nothing':<12}"

@@ -199,6 +199,8 @@ class Pieces:
             piece = next(self._pieces, None)
             if piece is None:
                 return b""
+            if 0 < len(piece) <= size:
+                return piece
             self._rest = memoryview(piece)
         data, self._rest = self._rest[:size], self._rest[size:]
         return bytes(data)

@@ -58,7 +58,10 @@ class Workshop:
         store = self.engine._store
         image = store.images.get(Digest(image_id))
         for chain_id in _chains(image):
-            with tarfile.open(fileobj=store.layers.tar(store.layers.get(chain_id)), mode="r|") as tar:  # type: ignore[call-overload]
+            with (
+                store.layers.tar(store.layers.get(chain_id)) as stream,
+                tarfile.open(fileobj=stream, mode="r|") as tar,  # type: ignore[call-overload]
+            ):
                 for member in tar:
                     folder, _, last = member.name.rpartition("/")
                     if last.startswith(".wh."):

@@ -129,7 +129,8 @@ class StoreSource(Source):
         if descriptor.digest in self._documents:
             yield io.BytesIO(self._documents[descriptor.digest])
         elif descriptor.digest in self._layers:
-            yield self._store.layers.tar(self._layers[descriptor.digest])
+            with self._store.layers.tar(self._layers[descriptor.digest]) as stream:
+                yield stream
         else:
             raise ContentNotFound(f"no content has the digest {descriptor.digest}")
 

@@ -207,14 +207,16 @@ class Layers:
         if os.path.isdir(self._paths.write_set(pending.write_set)):
             self._drop(lease, pending.snapshot, pending.write_set)
 
-    def tar(self, layer: Layer) -> Reader:
-        """Return a reader of the layer's tar, the very bytes that it came from.
+    @contextlib.contextmanager
+    def tar(self, layer: Layer) -> Iterator[Reader]:
+        """Open the layer's tar, the very bytes that it came from; they are put together ahead of who reads them.
 
         Raises:
             LayerDamaged: from `read`, where the store no longer gives those bytes.
         """
         what = f"layer {layer.chain_id} was modified in the store; load or build its image again"
-        return Verified(Pieces(self._assemble(layer)), layer.diff_id, what=what)
+        with Ahead(Pieces(self._assemble(layer))) as ahead:
+            yield Verified(ahead, layer.diff_id, what=what)
 
     def tar_size(self, layer: Layer) -> int:
         """Return the number of bytes of the layer's tar."""
@@ -289,8 +291,9 @@ class Layers:
             yield f"layer {layer.chain_id}: {problem}"
         if content:
             try:
-                for _ in chunks(self.tar(layer)):
-                    pass
+                with self.tar(layer) as stream:
+                    for _ in chunks(stream):
+                        pass
             except DataLoss as error:
                 yield str(error)
 

@@ -15,7 +15,7 @@ Source: github.com/vbatts/tar-split, tar/storage; its writers and readers take p
 
 import binascii
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 import msgspec
@@ -209,7 +209,7 @@ def _base64(data: bytes) -> bytes:
 
 
 def assemble(split: Reader, open_file: Open) -> Iterator[bytes]:
-    """Yield the tar that a record was made from, in pieces of about a chunk.
+    """Yield the tar that a record was made from, in pieces of a chunk or little less.
 
     Raises:
         SplitDamaged: the record is damaged, or a file is missing or not what it was.
@@ -217,17 +217,13 @@ def assemble(split: Reader, open_file: Open) -> Iterator[bytes]:
     parts: list[bytes] = []
     pending = 0
     for record in _records(split):
-        if record.type == _SEGMENT:
-            parts.append(record.payload or b"")
-            pending += len(parts[-1])
-        elif record.size:
-            for data in _content(record, open_file):
-                parts.append(data)
-                pending += len(data)
-                if pending >= CHUNK:
-                    yield b"".join(parts)
-                    parts.clear()
-                    pending = 0
+        for data in _parts(record, open_file):
+            if pending + len(data) > CHUNK:
+                yield b"".join(parts)
+                parts.clear()
+                pending = 0
+            parts.append(data)
+            pending += len(data)
     yield b"".join(parts)
 
 
@@ -238,6 +234,12 @@ def size(split: Reader) -> int:
         SplitDamaged: the record is damaged.
     """
     return sum(record.size if record.type == _FILE else len(record.payload or b"") for record in _records(split))
+
+
+def _parts(record: _Record, open_file: Open) -> Iterable[bytes]:
+    if record.type == _SEGMENT:
+        return (record.payload or b"",)
+    return _content(record, open_file) if record.size else ()
 
 
 def _content(record: _Record, open_file: Open) -> Iterator[bytes]:
