@@ -78,7 +78,7 @@ def write_out(fd: int) -> None:
     """Start to bring an open file's bytes to the disk, and do not wait: a hint (sync_file_range(2))."""
     import ctypes  # noqa: PLC0415 - only for those who write
 
-    _libc().sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
+    libc().sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
 
 
 def syncfs(path: str) -> None:
@@ -87,14 +87,15 @@ def syncfs(path: str) -> None:
 
     fd = os.open(path, os.O_RDONLY)
     try:
-        if _libc().syncfs(fd):
+        if libc().syncfs(fd):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
     finally:
         os.close(fd)
 
 
 @functools.cache
-def _libc() -> "ctypes.CDLL":
+def libc() -> "ctypes.CDLL":
+    """Return the C library, for the calls that Python has not."""
     import ctypes  # noqa: PLC0415
 
     return ctypes.CDLL(None, use_errno=True)

@@ -18,6 +18,9 @@ from .docker import MANIFEST, DockerArchive, InvalidArchive, Item
 from .members import Folder, Members, Tarball
 from .oci import OciArchive
 
+_PROCESSES = 2
+"""Those that unpack at a time. The largest layer of an image, and the disk, leave more of them little to do."""
+
 
 class Loaded(NamedTuple):
     """One image that was loaded, and the names it got, in their familiar form."""
@@ -95,7 +98,7 @@ def _load_docker(store: Store, source: DockerArchive, report: Report) -> list[Lo
         for item in items:
             manifest = source.manifest(item)
             names = [reference.parse(text).tagged() for text in item.repo_tags or []]
-            image_id = install(store, lease, source, manifest, report).image_id
+            image_id = install(store, lease, source, manifest, report, _PROCESSES).image_id
             loaded.append(_named(store, image_id, names, report))
         _restore_parents(store, items, loaded)
     return loaded
@@ -105,7 +108,7 @@ def _load_oci(store: Store, source: OciArchive, wanted: platform.Platform, repor
     loaded: list[Loaded] = []
     with store.writing() as lease:
         for found in source.images(wanted):
-            image_id = install(store, lease, source, found.manifest, report).image_id
+            image_id = install(store, lease, source, found.manifest, report, _PROCESSES).image_id
             for document in found.documents:
                 keep(store, source, document)
             names = [reference.parse(found.name)] if found.name else []

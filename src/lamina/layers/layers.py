@@ -12,7 +12,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
@@ -61,6 +61,13 @@ class Layer(msgspec.Struct, frozen=True):
     parent: Digest | None
     size: int
     cache_id: str
+
+
+class Claim(NamedTuple):
+    """The names of a layer on its way in: of its tree, and of the folder that becomes its description."""
+
+    snapshot: str
+    write_set: str
 
 
 class Pending(msgspec.Struct):
@@ -134,17 +141,33 @@ class Layers:
                 raise LayerDamaged(f"layer {found[0].chain_id} stands on more than {MAX_DEPTH} others")
         return found
 
-    def prepare(self, lease: Lease, stream: Reader, parent: Layer | Pending | None = None) -> Pending:
-        """Unpack a layer's uncompressed tar.
+    @property
+    def parent_first(self) -> bool:
+        """Whether `prepare` needs the parent; without it, layers may be unpacked in any order."""
+        return self._driver.parent_first
 
-        The parent is needed only where the driver says so (`parent_first`). A failure leaves nothing.
+    def claim(self, lease: Lease) -> Claim:
+        """Choose names for a layer on its way in, and note them in the lease."""
+        claim = Claim(os.urandom(32).hex(), new_write_set())
+        lease.add(SNAPSHOT, claim.snapshot)
+        lease.add(WRITE_SET, claim.write_set)
+        return claim
+
+    def prepare(
+        self, lease: Lease, stream: Reader, parent: Layer | Pending | None = None, claim: Claim | None = None
+    ) -> Pending:
+        """Unpack a layer's uncompressed tar; a failure leaves nothing.
+
+        Args:
+            lease: of the caller.
+            stream: the tar.
+            parent: of the layer; needed only for `parent_first`.
+            claim: names chosen before, if they were.
 
         Raises:
             InvalidTar: the stream is no tar, or one that cannot be unpacked.
         """
-        snapshot, name = os.urandom(32).hex(), new_write_set()
-        lease.add(SNAPSHOT, snapshot)
-        lease.add(WRITE_SET, name)
+        snapshot, name = claim or self.claim(lease)
         folder = self._paths.write_set(name)
         try:
             os.mkdir(folder, 0o700)
@@ -201,6 +224,10 @@ class Layers:
         except BaseException:
             self.discard(lease, pending)
             raise
+
+    def abandon(self, lease: Lease, claim: Claim) -> None:
+        """Remove what was made under the names of a claim, if anything was, and give them up."""
+        self._drop(lease, *claim)
 
     def discard(self, lease: Lease, pending: Pending) -> None:
         """Remove a layer on its way in; one that has been published stays."""

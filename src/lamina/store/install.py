@@ -6,18 +6,20 @@ gets its own last, so that an image is whole or not there.
 """
 
 import io
+import os
 from typing import NamedTuple
 
 from ..compression import decompressed
 from ..content.contract import Source
 from ..content.copying import read
 from ..errors import DataLoss
-from ..events import Progress, Report, Status
-from ..layers.layers import Layer, Pending, check_depth
+from ..events import Progress, Report, Status, ignore
+from ..layers.layers import Claim, Layer, Pending, check_depth
 from ..lock import Lease
 from ..oci import config, digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Manifest
+from ..processes import share
 from ..streams import DigestMismatch, Reader
 from .store import Store
 
@@ -33,8 +35,13 @@ class Installed(NamedTuple):
     layers: int
 
 
-def install(store: Store, lease: Lease, source: Source, manifest: Manifest, report: Report) -> Installed:
+def install(
+    store: Store, lease: Lease, source: Source, manifest: Manifest, report: Report, processes: int = 1
+) -> Installed:
     """Take in the image that a manifest describes.
+
+    With more `processes`, layers are unpacked in so many at once where the driver allows that; the source must be
+    one that a forked process can read: files, not connections.
 
     Raises:
         Disagreement: manifest and config name different layers.
@@ -49,52 +56,76 @@ def install(store: Store, lease: Lease, source: Source, manifest: Manifest, repo
             f"names {len(image.diff_ids)} layers, the manifest {len(manifest.layers)}"
         )
     check_depth(len(image.diff_ids))
-    count = _layers(store, lease, source, list(zip(image.diff_ids, manifest.layers, strict=True)), report)
+    wanted = list(zip(image.diff_ids, manifest.layers, strict=True))
+    incoming = _Incoming(store, lease, source, wanted, report)
+    try:
+        count = incoming.bring(processes)
+    except BaseException:
+        incoming.discard()
+        raise
     with store.lock():
         return Installed(store.images.create(raw), count)
 
 
-def _layers(store: Store, lease: Lease, source: Source, wanted: list[tuple[Digest, Descriptor]], report: Report) -> int:
-    """Bring in the layers that are missing; return their number."""
-    present = store.rely_on(lease, digest.chains([diff_id for diff_id, _ in wanted]))
-    for diff_id, _ in wanted[: len(present)]:
-        report(Status("Already exists", digest.short(diff_id)))
-    below = present[-1] if present else None
-    pending: list[Pending] = []
-    try:
-        for diff_id, descriptor in wanted[len(present) :]:
-            report(Status("Loading layer", digest.short(diff_id)))
-            pending.append(
-                _layer(store, lease, source, (diff_id, descriptor), pending[-1] if pending else below, report)
+class _Incoming:
+    """The layers of one image on their way in: those that are missing, unpacked, and then put on each other."""
+
+    def __init__(
+        self, store: Store, lease: Lease, source: Source, wanted: list[tuple[Digest, Descriptor]], report: Report
+    ) -> None:
+        self._layers = store.layers
+        self._lease = lease
+        self._source = source
+        self._report = report
+        self._process = os.getpid()
+        present = store.rely_on(lease, digest.chains([diff_id for diff_id, _ in wanted]))
+        for diff_id, _ in wanted[: len(present)]:
+            report(Status("Already exists", digest.short(diff_id)))
+        self._base = present[-1] if present else None
+        self._missing = wanted[len(present) :]
+        self._unpacked: dict[int, Pending] = {}
+        self._placed: list[Pending] = []
+
+    def bring(self, processes: int) -> int:
+        """Bring in the layers that are missing; return their number."""
+        for diff_id, _ in self._missing:
+            self._report(Status("Loading layer", digest.short(diff_id)))
+        if processes > 1 and not self._layers.parent_first:
+            self._unpack_in(processes)
+        for number, (diff_id, _) in enumerate(self._missing):
+            below = self._placed[-1] if self._placed else self._base
+            pending = self._unpacked.get(number) or self._unpack(number, below)
+            self._unpacked[number] = pending
+            if pending.diff_id != diff_id:
+                raise DigestMismatch(f"invalid diffID for layer {digest.short(diff_id)}", diff_id, pending.diff_id)
+            self._layers.place(pending, below)
+            self._placed.append(pending)
+        self._layers.publish(self._lease, self._placed, self._base)
+        return len(self._placed)
+
+    def discard(self) -> None:
+        """Remove what was unpacked, but for what has been published."""
+        for pending in self._unpacked.values():
+            self._layers.discard(self._lease, pending)
+
+    def _unpack_in(self, processes: int) -> None:
+        """Unpack the layers in several processes; those left out by a failure are left to this one."""
+        claims = [self._layers.claim(self._lease) for _ in self._missing]
+        try:
+            self._unpacked = share(
+                len(claims), lambda number: self._unpack(number, self._base, claims[number]), Pending, processes
             )
-        store.layers.publish(lease, pending, below)
-    except BaseException:
-        for layer in reversed(pending):
-            store.layers.discard(lease, layer)
-        raise
-    return len(pending)
+        finally:
+            for number, claim in enumerate(claims):
+                if number not in self._unpacked:
+                    self._layers.abandon(self._lease, claim)
 
-
-def _layer(
-    store: Store,
-    lease: Lease,
-    source: Source,
-    wanted: tuple[Digest, Descriptor],
-    below: Layer | Pending | None,
-    report: Report,
-) -> Pending:
-    diff_id, descriptor = wanted
-    with source.open(descriptor) as stream:
-        watched = Watched(stream, descriptor.size, digest.short(diff_id), report)
-        pending = store.layers.prepare(lease, decompressed(watched), below)
-    try:
-        if pending.diff_id != diff_id:
-            raise DigestMismatch(f"invalid diffID for layer {digest.short(diff_id)}", diff_id, pending.diff_id)
-        store.layers.place(pending, below)
-    except BaseException:
-        store.layers.discard(lease, pending)
-        raise
-    return pending
+    def _unpack(self, number: int, below: Layer | Pending | None, claim: Claim | None = None) -> Pending:
+        diff_id, descriptor = self._missing[number]
+        with self._source.open(descriptor) as stream:
+            report = self._report if os.getpid() == self._process else ignore
+            watched = Watched(stream, descriptor.size, digest.short(diff_id), report)
+            return self._layers.prepare(self._lease, decompressed(watched), below, claim)
 
 
 class Watched:
