@@ -18,6 +18,10 @@ _MAGICS = {
     b"\xfd7zXZ\x00": "xz",
 }
 _LONGEST = 6
+_PIECE = 1 << 16
+"""Bytes of input at a time: few, as a decompressor copies what it has left at the end of every member."""
+_HEADER = _PIECE + 4096
+"""More bytes than the headers of a gzip member have, whose extra field may have 64 KiB."""
 
 
 class Corrupt(DataLoss):
@@ -83,25 +87,35 @@ class _Joined:
 
 def _inflate(source: Reader, name: str) -> Iterator[bytes]:
     new, failures = _decompressor(name)
-    stream, data = new(), b""
+    stream, data = new(), _beginning(b"", source)
     while True:
-        if stream.eof:
-            data = (stream.unused_data or source.read(CHUNK)).lstrip(b"\0")  # padding after the end is allowed
-            if not data:
-                return
-            stream = new()
-        elif stream.needs_input:
-            data = source.read(CHUNK)
-            if not data:
-                raise Corrupt(f"{name} stream ends early")
-        else:
-            data = b""
         try:
             plain = stream.decompress(data, CHUNK)
         except failures as error:
             raise Corrupt(f"{name} stream is damaged: {error}") from error
         if plain:
             yield plain
+        data = b""
+        if stream.eof:
+            data = _beginning(stream.unused_data, source)
+            if not data:
+                return
+            stream = new()
+        elif stream.needs_input:
+            data = source.read(_PIECE)
+            if not data:
+                raise Corrupt(f"{name} stream ends early")
+
+
+def _beginning(data: bytes, source: Reader) -> bytes:
+    """Return the next member from its first byte, `data` being read already: nothing at the end.
+
+    ISA-L reads a header with several optional fields only where it comes in one piece.
+    """
+    data = data.lstrip(b"\0")  # padding after the end is allowed
+    while len(data) < _HEADER and (more := source.read(_PIECE)):
+        data = (data + more).lstrip(b"\0")
+    return data
 
 
 def _decompressor(name: str) -> tuple[Callable[[], _Decompressor], tuple[type[Exception], ...]]:

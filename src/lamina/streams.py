@@ -112,9 +112,10 @@ class Verified(Hashed):
         self._what = what
 
     def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            return b"".join(chunks(self))
         if self._size is not None:
-            left = self._size + 1 - self.count
-            size = left if size < 0 else min(size, left)
+            size = min(size, self._size + 1 - self.count)
         data = super().read(size)
         if self._size is not None and self.count > self._size:
             raise DigestMismatch(self._what, f"{self._size} bytes", "more")
@@ -142,7 +143,9 @@ class Limited:
         self.left = size
 
     def read(self, size: int = -1, /) -> bytes:
-        size = self.left if size < 0 else min(size, self.left)
+        if size < 0:
+            return b"".join(chunks(self))
+        size = min(size, self.left)
         if not size:
             return b""
         data = self._source.read(size)
@@ -174,7 +177,9 @@ class Slice:
         self.left = size
 
     def read(self, size: int = -1, /) -> bytes:
-        size = self.left if size < 0 else min(size, self.left)
+        if size < 0:
+            return b"".join(chunks(self))
+        size = min(size, self.left)
         if not size:
             return b""
         data = os.pread(self._fd, size, self._offset)
@@ -194,7 +199,7 @@ class Pieces:
 
     def read(self, size: int = -1, /) -> bytes:
         if size < 0:
-            return b"".join([bytes(self._rest), *self._pieces])
+            return b"".join(chunks(self))
         while not self._rest:
             piece = next(self._pieces, None)
             if piece is None:

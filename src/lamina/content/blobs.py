@@ -48,8 +48,14 @@ class Blobs:
             os.unlink(self.path(content))
 
     def __iter__(self) -> Iterator[Digest]:
-        with contextlib.suppress(FileNotFoundError):
-            for algorithm in sorted(os.listdir(self._folder)):
-                for name in sorted(os.listdir(os.path.join(self._folder, algorithm))):
-                    with contextlib.suppress(digest.InvalidDigest):
-                        yield digest.parse(f"{algorithm}:{name}")
+        for algorithm in _names(self._folder):
+            for name in _names(os.path.join(self._folder, algorithm)):
+                with contextlib.suppress(digest.InvalidDigest):
+                    yield digest.parse(f"{algorithm}:{name}")
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []

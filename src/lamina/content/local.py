@@ -2,17 +2,16 @@
 
 content/
   blobs/<algorithm>/<hex>   manifests, indexes, layers as they came
-  names/<name, escaped>     the descriptor that a name stands for
+  names/<sha256 of a name>  the descriptor that it stands for
 """
 
 import contextlib
 import os
 from collections.abc import Iterator
-from urllib.parse import quote, unquote
 
 from ..files import replace
 from ..oci import codec
-from ..oci.digest import Digest
+from ..oci.digest import Digest, encoded, is_hex, of
 from ..oci.manifest import Descriptor
 from ..streams import Reader
 from .blobs import Blobs
@@ -28,8 +27,7 @@ class Local(Store):
 
     def resolve(self, name: str) -> Descriptor:
         try:
-            with open(self._path(name), "rb") as file:
-                return codec.decode(file.read(codec.LIMIT), Descriptor, f"name {name!r}")
+            return _read(self._path(name))
         except FileNotFoundError as error:
             raise ContentNotFound(f"no content is named {name!r}") from error
 
@@ -52,13 +50,19 @@ class Local(Store):
 
     def delete(self, digest: Digest) -> None:
         with contextlib.suppress(FileNotFoundError):
-            for name in map(unquote, os.listdir(self._names)):
-                if self.resolve(name).digest == digest:
-                    os.unlink(self._path(name))
+            for name in filter(is_hex, os.listdir(self._names)):
+                path = os.path.join(self._names, name)
+                if _read(path).digest == digest:
+                    os.unlink(path)
         self._blobs.delete(digest)
 
     def __iter__(self) -> Iterator[Digest]:
         return iter(self._blobs)
 
     def _path(self, name: str) -> str:
-        return os.path.join(self._names, quote(name, safe=""))
+        return os.path.join(self._names, encoded(of(os.fsencode(name))))
+
+
+def _read(path: str) -> Descriptor:
+    with open(path, "rb") as file:
+        return codec.decode(file.read(codec.LIMIT + 1), Descriptor, path)

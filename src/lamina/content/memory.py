@@ -4,7 +4,7 @@ import contextlib
 import io
 from collections.abc import Iterator
 
-from ..oci.digest import Digest
+from ..oci.digest import Digest, parse
 from ..oci.manifest import Descriptor
 from ..streams import Reader, Verified, chunks
 from .contract import ContentNotFound, Store
@@ -33,7 +33,7 @@ class Memory(Store):
 
     def push(self, descriptor: Descriptor, stream: Reader) -> None:
         if not self.has(descriptor):
-            verified = Verified(stream, descriptor.digest, descriptor.size)
+            verified = Verified(stream, parse(descriptor.digest), descriptor.size)
             self._blobs[descriptor.digest] = b"".join(chunks(verified))
 
     def tag(self, descriptor: Descriptor, name: str) -> None:

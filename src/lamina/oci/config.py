@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from . import codec
-from .digest import Digest
+from .digest import Digest, InvalidDigest
 from .digest import parse as parse_digest
 from .platform import Platform
 
@@ -126,13 +126,16 @@ def parse(raw: bytes, what: str = "image config") -> Image:
     """Return the typed view of a config's bytes.
 
     Raises:
-        InvalidDocument: not a config, without layers' list, or with more history than layers.
+        InvalidDocument: not a config, without layers' list, with a wrong digest, or with more history than layers.
     """
     image = codec.decode(raw, Image, what)
     if image.rootfs is None:
         raise codec.InvalidDocument(f"{what} is invalid: it has no rootfs")
-    for diff_id in image.diff_ids:
-        parse_digest(diff_id)
+    try:
+        for diff_id in image.diff_ids:
+            parse_digest(diff_id)
+    except InvalidDigest as error:
+        raise codec.InvalidDocument(f"{what} is invalid: {error}") from error
     if sum(not step.empty_layer for step in image.steps) > len(image.diff_ids):
         raise codec.InvalidDocument(f"{what} is invalid: too many non-empty layers in its history")
     return image

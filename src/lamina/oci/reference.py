@@ -86,14 +86,14 @@ def parse(text: str) -> Reference:
         _require_digest(text, content)
     rest, tag = _split_tag(rest)
     domain, path = _split_domain(rest)
-    if path != path.lower():
-        raise InvalidReference(text, f"repository name ({path}) must be lowercase")
-    if not _path().fullmatch(path) or not _domain().fullmatch(domain):
-        raise InvalidReference(text)
-    if tag is not None and not _tag().fullmatch(tag):
-        raise InvalidReference(text, "a tag has up to 128 of the characters A-Z a-z 0-9 _ . -")
     if len(domain) + 1 + len(path) > _MAX_NAME:
         raise InvalidReference(text, f"repository name must not be longer than {_MAX_NAME} characters")
+    if not _path().fullmatch(path.lower()) or not _domain().fullmatch(domain):
+        raise InvalidReference(text)
+    if path != path.lower():
+        raise InvalidReference(text, f"repository name ({path}) must be lowercase")
+    if tag is not None and not _tag().fullmatch(tag):
+        raise InvalidReference(text, "a tag has up to 128 of the characters A-Z a-z 0-9 _ . -")
     return Reference(domain, path, tag or "", content)
 
 
