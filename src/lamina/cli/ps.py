@@ -57,7 +57,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     found = shell.engine.containers(sizes=options.size or any(word in options.format for word in (".Size", "json")))
     filters = [_filter(text) for text in options.filter]
     last = 1 if options.latest else options.last
-    is_status = any(text.startswith(("status=", "exited=")) for text in options.filter)
+    is_status = any(text.startswith("status=") for text in options.filter)
     if not (options.all or is_status or last > 0):
         found = [one for one in found if one.state.status == "running"]
     found = [one for one in found if all(accepts(one) for accepts in filters)]
