@@ -54,8 +54,8 @@ class Overlay2(Driver):
         os.mkdir(paths.diff(snapshot), 0o755)
         os.chmod(paths.diff(snapshot), 0o755)
         short = base64.b32encode(os.urandom(17)).decode()[:_SHORT]
+        _write(paths.file(snapshot, "link"), short.encode())  # first, so that `remove` knows what link was made
         os.symlink(paths.link_target(snapshot), paths.link(short))
-        _write(paths.file(snapshot, "link"), short.encode())
 
     def apply(self, snapshot: str, reader: Reader, keeper: Keeper) -> Applied:
         with self.open(snapshot) as root:
