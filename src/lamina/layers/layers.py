@@ -283,7 +283,7 @@ class Layers:
     def finish(self, lease: Lease, name: str) -> None:
         """Remove the files of a layer that was taken out of sight; what is gone already is no error."""
         folder = self._paths.removing(name)
-        with contextlib.suppress(OSError, LayerDamaged):
+        with contextlib.suppress(FileNotFoundError, LayerDamaged):
             self._driver.remove(_cache_id(_read(folder, "cache-id")))
         remove_tree(folder)
         lease.drop(REMOVING, name)
@@ -328,11 +328,11 @@ class Layers:
         """Publish one layer under the lock, or take the one that is there."""
         if layer.parent is not None and layer.parent not in self:
             raise LayerNotFound(layer.parent)
+        lease.add(LAYER, digest.encoded(layer.chain_id))  # until something relies on it
         if layer.chain_id in self:
             layer = self.get(layer.chain_id)
             self._drop(lease, pending.snapshot, pending.write_set)
             return layer
-        lease.add(LAYER, digest.encoded(layer.chain_id))  # until something relies on it
         os.rename(self._paths.write_set(pending.write_set), self._paths.layer(layer.chain_id))
         fsync(self._paths.layers)
         lease.drop(WRITE_SET, pending.write_set)
