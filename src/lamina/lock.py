@@ -59,7 +59,7 @@ def lock_fd(fd: int, kind: int, *, wait: bool) -> bool:
 
 
 class Lease:
-    """A live process's claim on things by kind and id; a context manager that gives all of it up.
+    """A live process's claim on things by kind and id; a context manager that gives all of it up if all went well.
 
     What a lease names is neither collected nor deleted by others while the owner lives. After a crash the
     directory stays without a lock: `abandoned` finds it, so that what was half made can be taken away.
@@ -81,8 +81,11 @@ class Lease:
     def __enter__(self) -> "Lease":
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.release()
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        """Give all up, unless the block failed: what is still claimed then is left to a collector."""
+        if kind is None:
+            self.release()
+        self._close()
 
     def add(self, kind: str, name: str) -> None:
         """Claim a thing. Call it before the thing is made, or before it is known to be there."""
@@ -97,6 +100,10 @@ class Lease:
         """Give all up; a second call does nothing."""
         if self._fd >= 0:
             remove_tree(self.path)
+            self._close()
+
+    def _close(self) -> None:
+        if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 

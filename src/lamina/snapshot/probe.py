@@ -22,7 +22,7 @@ def make(name: str, home: str, *, privileged: bool) -> Driver:
 
 
 def choose(folder: str, *, privileged: bool) -> tuple[str, str]:
-    """Return the best driver for stores in `folder`, and the reason."""
+    """Return the best driver for stores on the file system of `folder`, and the reason; nothing is left there."""
     if refusal := _refusal(folder, privileged=privileged):
         return "vfs", f"overlay2 does not work here: {refusal}"
     return "overlay2", "overlayfs mounts here"
@@ -30,7 +30,7 @@ def choose(folder: str, *, privileged: bool) -> tuple[str, str]:
 
 def _refusal(folder: str, *, privileged: bool) -> str:
     """Return why overlay2 would not work, or nothing."""
-    trial = os.path.join(folder, f".probe-{os.urandom(8).hex()}")
+    trial = os.path.join(folder, "probe")
     driver = Overlay2(trial, privileged=privileged)
     try:
         os.mkdir(trial, 0o700)

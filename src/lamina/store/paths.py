@@ -48,8 +48,12 @@ class Paths:
         """The driver's own folder."""
         return os.path.join(self.root, driver)
 
+    def own_folders(self) -> list[tuple[str, int]]:
+        """The folders that a store has whatever its driver, and their modes, parents first."""
+        return [(self.root, 0o710), *((path, 0o700) for path in (self.own, self.containers, self.tmp, self.leases))]
+
     def folders(self, driver: str) -> list[tuple[str, int]]:
-        """The folders of a new store and their modes, parents first."""
+        """The folders of a new store and their modes, parents first; the last one is there when all are."""
         image, layerdb = self.image(driver), self.layerdb(driver)
         imagedb = os.path.join(image, "imagedb")
         private = [
@@ -68,7 +72,5 @@ class Paths:
             (os.path.join(layerdb, "sha256"), 0o755),
             (os.path.join(layerdb, "mounts"), 0o700),
             (self.driver(driver), 0o710),
-            (self.own, 0o700),
         ]
-        own = [self.leases, self.containers, self.tmp]
-        return [(self.root, 0o710), *((path, 0o700) for path in private), *shared, *((path, 0o700) for path in own)]
+        return [*self.own_folders(), *((path, 0o700) for path in private), *shared]

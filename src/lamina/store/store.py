@@ -65,8 +65,7 @@ class Store:
         self.driver_name = driver or self._own_driver()
         try:
             if not self.driver_name:
-                os.makedirs(root, 0o710, exist_ok=True)
-                self.driver_name, _ = probe.choose(root, privileged=self.privileged)
+                self.driver_name = self._probe()
             self._open()
         except PermissionError as error:
             raise PermissionDenied(f"the store {root} is not yours: {error.strerror} ({error.filename})") from error
@@ -75,7 +74,7 @@ class Store:
         name = self.driver_name
         if name not in probe.DRIVERS:
             raise UnknownDriver(f"storage driver {name!r} is not known; there are {', '.join(probe.DRIVERS)}")
-        if not os.path.isdir(self.paths.leases) or not os.path.isdir(self.paths.layerdb(name)):
+        if not os.path.isdir(self.paths.leases) or not os.path.isdir(self.paths.driver(name)):
             self._make()
         self.driver = probe.make(name, self.paths.driver(name), privileged=self.privileged)
         images = ImagePaths(self.paths.image(name), self.paths.index)
@@ -104,11 +103,17 @@ class Store:
             )
         return found[0] if found else ""
 
+    def _probe(self) -> str:
+        """Return the best driver that works in a new root."""
+        os.makedirs(os.path.dirname(self.paths.root), exist_ok=True)
+        _make_folders(self.paths.own_folders())
+        with Lease(self.paths.leases) as lease, self.temporary_folder(lease) as folder:
+            return probe.choose(folder, privileged=self.privileged)[0]
+
     def _make(self) -> None:
-        for path, mode in self.paths.folders(self.driver_name):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(path, mode)
-        References(ImagePaths(self.paths.image(self.driver_name), self.paths.index).repositories).create()
+        _make_folders(self.paths.folders(self.driver_name))
+        with self.lock():
+            References(ImagePaths(self.paths.image(self.driver_name), self.paths.index).repositories).create()
 
     def lock(self) -> contextlib.AbstractContextManager[object]:
         """Exclude all other publishers and deleters, for moments only."""
@@ -177,7 +182,7 @@ class Store:
                 remove_tree(os.path.join(self.paths.tmp, name))
         trees = usage.trees(self.layers, self.mounts)
         self.layers.recover(lease, claims, trees.__contains__)
-        self.release(lease, [Digest(f"sha256:{name}") for kind, name in claims if kind == LAYER], dead)
+        self.release(lease, [Digest(f"sha256:{name}") for kind, name in claims if kind in (LAYER, LEFT)], dead)
 
     def rely_on(self, lease: Lease, chain_ids: list[Digest]) -> list[Layer]:
         """Keep layers from being deleted as long as the lease lives; return those that are there.
@@ -257,6 +262,12 @@ class Store:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise FailedPrecondition(f"no space left in {self.paths.tmp}") from error
             raise
+
+
+def _make_folders(folders: Iterable[tuple[str, int]]) -> None:
+    for path, mode in folders:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, mode)
 
 
 def _is_left(chain_id: Digest, claimed: dict[str, set[Digest]]) -> bool:
