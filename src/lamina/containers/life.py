@@ -14,7 +14,7 @@ from ..lock import Lease, claims, live_claims
 from ..mount import detached
 from ..oci import digest, times
 from ..oci.digest import Digest
-from ..runtime import choice, etc, foreground, initial, users
+from ..runtime import choice, etc, foreground, initial, remains, users
 from ..runtime.children import Streams
 from ..runtime.values import Process
 from ..store.store import Store
@@ -65,6 +65,12 @@ class Containers:
             raise PermissionDenied("running a process in a container needs root")
         os.makedirs(self._run_root, 0o711, exist_ok=True)
         return choice.choose(self._run_root, self._wanted_runtime)
+
+    def _runtime_if_any(self) -> str:
+        try:
+            return self.runtime
+        except LaminaError:
+            return ""
 
     def create(self, image_id: Digest, image_name: str, wish: Wish) -> Record:
         """Make a container; it is there whole, or not at all.
@@ -218,9 +224,8 @@ class Containers:
     def recover(self, lease: Lease, dead: set[tuple[str, str]]) -> None:
         """End what ran for dead owners, and remove what was to go with them."""
         for kind, container in dead:
-            if kind in (RUNS, CONTAINER):
-                with contextlib.suppress(LaminaError):
-                    foreground.remove(self.runtime, self._run_root, container)
+            if kind in CLAIMS:
+                remains.clear(self._runtime_if_any(), self._run_root, container)
             if kind == RUNS and self.records.state(container).status == RUNNING:
                 with contextlib.suppress(OSError):
                     state = self.records.state(container)

@@ -7,5 +7,6 @@ etc        the files that a container finds in /etc
 initial    the places that must be in a tree
 choice     which runtime works on this machine
 foreground run, wait, and leave nothing behind
+remains    what a killed runner leaves
 terminal   a terminal for a process whose caller has none
 """

@@ -20,6 +20,9 @@ from . import spec, terminal
 from .children import Streams, end, spawn, wait
 from .values import Process
 
+GROUP = "lamina-"
+"""What the names of containers' control groups begin with."""
+
 _NOT_FOUND = ("executable file not found", "no such file or directory")
 _NOT_ALLOWED = ("permission denied", "is a directory", "exec format error")
 
@@ -74,7 +77,7 @@ def run(
     try:
         with Namespace() as namespace, _tree(namespace, mount, os.path.join(folder, "rootfs")) as root:
             process = prepare(root)
-            document = spec.document(process, os.path.join(folder, "rootfs"), f"lamina-{name}")
+            document = spec.document(process, os.path.join(folder, "rootfs"), GROUP + name)
             with open(os.path.join(folder, "config.json"), "wb") as file:
                 file.write(msgspec.json.encode(document))
             status = _run(namespace, _command(runtime, run_root, folder, name), process.terminal, streams, started)
@@ -92,16 +95,16 @@ def bundle(run_root: str, name: str) -> str:
 
 def remove(runtime: str, run_root: str, name: str) -> None:
     """End a process and remove what its run left; without any, nothing happens."""
-    _tell(runtime, run_root, name, "delete", "--force", name)
+    tell(runtime, run_root, name, "delete", "--force", name)
     remove_tree(bundle(run_root, name))
 
 
 def kill(runtime: str, run_root: str, name: str) -> None:
     """End a process by SIGKILL; its runner then ends as ever. Without any, nothing happens."""
-    _tell(runtime, run_root, name, "kill", name, "KILL")
+    tell(runtime, run_root, name, "kill", name, "KILL")
 
 
-def _tell(runtime: str, run_root: str, name: str, *words: str) -> None:
+def tell(runtime: str, run_root: str, name: str, *words: str) -> None:
     """Have the runtime do something to a container, if it knows that."""
     state = os.path.join(run_root, "state")
     if os.path.isdir(os.path.join(state, name)):
