@@ -42,21 +42,27 @@ class Wanted(NamedTuple):
 
 
 def save(store: Store, images: list[Wanted], target: Writer) -> None:
-    """Write images with all their layers.
+    """Write images with all their layers, which cannot be deleted meanwhile.
 
     Raises:
+        ImageNotFound: an image is gone.
         LayerDamaged: a layer in the store is not what it was; what was written by then is no archive.
     """
-    source = StoreSource(store)
-    archive = ArchiveTarget(target)
-    manifests = [source.manifest(wanted.image_id) for wanted in images]
-    for descriptor in manifests:
-        copy(source, archive, descriptor)
-    archive.add(INDEX, codec.encode(_index(images, manifests)))
-    archive.add(MANIFEST, codec.encode([_item(store, wanted, images) for wanted in images]))
-    archive.add(VERSION_FILE, VERSION)
-    archive.add(_REPOSITORIES, codec.encode(_repositories(store, images)))
-    archive.end()
+    with store.keeping(wanted.image_id for wanted in images):
+        source = StoreSource(store)
+        archive = ArchiveTarget(target)
+        manifests = [source.manifest(wanted.image_id) for wanted in images]
+        ends = [
+            (INDEX, codec.encode(_index(images, manifests))),
+            (MANIFEST, codec.encode([_item(store, wanted, images) for wanted in images])),
+            (VERSION_FILE, VERSION),
+            (_REPOSITORIES, codec.encode(_repositories(store, images))),
+        ]
+        for descriptor in manifests:
+            copy(source, archive, descriptor)
+        for name, data in ends:
+            archive.add(name, data)
+        archive.end()
 
 
 def _index(images: list[Wanted], manifests: list[Descriptor]) -> Index:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from ..content.local import Local
 from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, PermissionDenied
 from ..files import remove_tree
-from ..images.images import Images
+from ..images.images import ImageNotFound, Images
 from ..images.paths import Paths as ImagePaths
 from ..images.references import References
 from ..images.steps import Steps
@@ -200,6 +200,23 @@ class Store:
                     break
                 present.append(self.layers.get(chain_id))
         return present
+
+    @contextlib.contextmanager
+    def keeping(self, image_ids: Iterable[Digest]) -> Iterator[None]:
+        """Keep the layers of images from being deleted while a block reads them.
+
+        Raises:
+            ImageNotFound: an image is gone.
+        """
+        with Lease(self.paths.leases) as lease:
+            try:
+                for image_id in image_ids:
+                    chain_ids = digest.chains(self.images.summary(image_id).diff_ids)
+                    if len(self.rely_on(lease, chain_ids)) < len(chain_ids) and image_id not in self.images:
+                        raise ImageNotFound(image_id)
+                yield
+            finally:
+                self._settle(lease)
 
     def release(self, lease: Lease, chain_ids: Iterable[Digest], dead: Collection[str] = ()) -> list[Digest]:
         """Delete layers, and those below them, that nothing relies on any more.
