@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from ..errors import Conflict, LaminaError, PermissionDenied
-from ..layers.layers import Layer
+from ..layers.layers import LAYER, Layer
 from ..lock import Lease, claims, live_claims
 from ..mount import detached
 from ..oci import digest, times
@@ -179,7 +179,7 @@ class Containers:
             os.mkdir(self.records.folder(container), 0o700)
             yield container
         finally:
-            self.store.mounts.remove(container)
+            self.store.mounts.remove(lease, container)
             self.records.remove(container)
             lease.drop(CONTAINER, container)
 
@@ -260,6 +260,7 @@ class Containers:
                 stack.enter_context(self.records.added(record))
             parent = present[-1] if present else None
             self.store.mounts.create(lease, container, parent, initial.fill, durable=durable)
+            self.records.complete(container)
             if not wish.auto_remove:
                 lease.drop(CONTAINER, container)
             yield record
@@ -317,9 +318,12 @@ class Containers:
         except LaminaError:
             record = None
         tops = self._tops(container)
-        self.store.mounts.remove(container)
+        for top in tops:
+            lease.add(LAYER, digest.encoded(top))  # else nobody would delete it, if its image goes meanwhile
         with self.store.lock():
-            self.records.remove(container)
+            self.records.hide(container)
+        self.store.mounts.remove(lease, container)
+        self.records.remove(container)
         if record is None or record.image_id not in self.store.images:
             self.store.release(lease, tops)
         lease.drop(CONTAINER, container)

@@ -2,7 +2,8 @@
 
 lamina/containers/
   <id>/
-    record.json                   what it is; never changes
+    record.json                   what it is; never changes. With it the container is there
+    incomplete.json               the same of one that is being made, or removed
     state.json                    what became of it
     hostname, hosts, resolv.conf  mounted into it
     script                        of a RUN that has one
@@ -29,6 +30,10 @@ class Paths:
     def record(self, container: str) -> str:
         """The file that says what a container is."""
         return os.path.join(self.home, container, "record.json")
+
+    def incomplete(self, container: str) -> str:
+        """The same file of a container that is being made or removed."""
+        return os.path.join(self.home, container, "incomplete.json")
 
     def state(self, container: str) -> str:
         """The file that says what became of a container."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ..errors import AlreadyExists, DataLoss, InvalidArgument, NotFound
-from ..files import remove_tree, replace
+from ..files import fsync, remove_tree, replace
 from ..lock import lock_fd
 from ..oci import config, digest
 from ..oci.digest import Digest
@@ -123,23 +123,28 @@ class Records:
 
     @contextlib.contextmanager
     def added(self, record: Record) -> Iterator[None]:
-        """Enter a new container, and hold it for the length of a block, which completes it.
+        """Enter a new container, and hold it for the length of a block; nobody sees it before `complete`.
 
         Raises:
             NameTaken: another has its name.
         """
         os.makedirs(self._paths.names, 0o700, exist_ok=True)
-        self._take_name(record)
         os.makedirs(self._paths.folder(record.id), 0o700, exist_ok=True)
         with self.hold(record.id):
             self.set_state(record.id, State())
-            replace(self._paths.record(record.id), msgspec.json.encode(record), 0o600)
+            replace(self._paths.incomplete(record.id), msgspec.json.encode(record), 0o600)
+            self._take_name(record)  # last: what is left of a container says which name it had
             yield
+
+    def complete(self, container: str) -> None:
+        """Let a new container be seen."""
+        os.rename(self._paths.incomplete(container), self._paths.record(container))
+        fsync(self._paths.folder(container))
 
     def _take_name(self, record: Record) -> None:
         link = self._paths.name(record.name)
         holder = _readlink(link)
-        if holder and self.exists(holder):
+        if holder and (self.exists(holder) or self._is_held(holder)):
             raise NameTaken(
                 f'Conflict. The container name "/{record.name}" is already in use by container "{holder}". '
                 "You have to remove (or rename) that container to be able to reuse that name."
@@ -148,6 +153,13 @@ class Records:
             os.unlink(link)  # of a container that was never completed
         os.symlink(record.id, link)
 
+    def _is_held(self, container: str) -> bool:
+        try:
+            with self.hold(container, alone=True, wait=False) as is_ours:
+                return not is_ours
+        except ContainerNotFound:
+            return False
+
     def get(self, container: str) -> Record:
         """Return a container by its whole id.
 
@@ -155,14 +167,7 @@ class Records:
             ContainerNotFound: there is none.
             RecordDamaged: its record cannot be read.
         """
-        path = self._paths.record(container)
-        try:
-            with open(path, "rb") as file:
-                return msgspec.json.decode(file.read(_LIMIT), type=Record)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ContainerNotFound(container) from error
-        except (OSError, msgspec.DecodeError, RecursionError) as error:
-            raise RecordDamaged(f"{path} is damaged: {error}") from error
+        return _read(self._paths.record(container), container)
 
     def state(self, container: str) -> State:
         """Return what is written of a container's state; `life.Containers.state` knows whether it still holds."""
@@ -215,13 +220,28 @@ class Records:
             raise ContainerNotFound(text)
         return self.get(found[0])
 
-    def remove(self, container: str) -> None:
-        """Forget a container; what is gone already is no error."""
+    def hide(self, container: str) -> None:
+        """Take a container out of sight, and its name from it; what is gone already is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self._paths.record(container), self._paths.incomplete(container))
         with contextlib.suppress(NotFound, DataLoss):
-            link = self._paths.name(self.get(container).name)
+            link = self._paths.name(_read(self._paths.incomplete(container), container).name)
             if _readlink(link) == container:
                 os.unlink(link)
+
+    def remove(self, container: str) -> None:
+        """Forget a container that is out of sight; what is gone already is no error."""
         remove_tree(self._paths.folder(container))
+
+
+def _read(path: str, container: str) -> Record:
+    try:
+        with open(path, "rb") as file:
+            return msgspec.json.decode(file.read(_LIMIT), type=Record)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ContainerNotFound(container) from error
+    except (OSError, msgspec.DecodeError, RecursionError) as error:
+        raise RecordDamaged(f"{path} is damaged: {error}") from error
 
 
 def _readlink(path: str) -> str:

@@ -71,10 +71,10 @@ class Mounts:
         """
         mount_id, name = os.urandom(32).hex(), new_write_set()
         init_id = f"{mount_id}-init" if init else ""
-        for snapshot in filter(None, (mount_id, init_id)):
+        writable = WritableLayer(container, mount_id, init_id, parent.chain_id if parent else None)
+        for snapshot in _trees(writable):
             lease.add(SNAPSHOT, snapshot)
         lease.add(WRITE_SET, name)
-        writable = WritableLayer(container, mount_id, init_id, parent.chain_id if parent else None)
         try:
             below = parent.cache_id if parent else None
             if init:
@@ -87,7 +87,7 @@ class Mounts:
             raise
         finally:
             lease.drop(WRITE_SET, name)
-        for snapshot in filter(None, (mount_id, init_id)):
+        for snapshot in _trees(writable):
             lease.drop(SNAPSHOT, snapshot)
         return writable
 
@@ -159,27 +159,35 @@ class Mounts:
         """Open the directory with the files that `changes` names."""
         return self._driver.open(writable.mount_id)
 
-    def remove(self, container: str) -> None:
+    def remove(self, lease: Lease, container: str) -> None:
         """Remove a container's tree; what is gone already is no error.
 
-        The description goes last, so that a removal cut short can be done again.
+        It is out of sight at once; the lease names what is left of it until that is gone too.
         """
-        with contextlib.suppress(MountNotFound):
-            self._remove_trees(self.get(container))
-        remove_tree(self._paths.mount(container))
+        try:
+            writable = self.get(container)
+        except MountNotFound:
+            return
+        name = new_write_set()
+        claims = [(WRITE_SET, name), *((SNAPSHOT, tree) for tree in _trees(writable))]
+        for kind, what in claims:
+            lease.add(kind, what)
+        os.rename(self._paths.mount(container), self._paths.write_set(name))
+        self._remove_trees(writable)
+        remove_tree(self._paths.write_set(name))
+        for kind, what in claims:
+            lease.drop(kind, what)
 
     def _remove_trees(self, writable: WritableLayer) -> None:
-        self._driver.remove(writable.mount_id)
-        if writable.init_id:
-            self._driver.remove(writable.init_id)
+        for tree in _trees(writable):
+            self._driver.remove(tree)
 
     def used(self) -> set[str]:
         """Return the ids of all trees that containers have."""
         found: set[str] = set()
         for container in self:
             with contextlib.suppress(DataLoss, NotFound):
-                writable = self.get(container)
-                found.update(filter(None, (writable.mount_id, writable.init_id)))
+                found.update(_trees(self.get(container)))
         return found
 
     def check(self, writable: WritableLayer, parents: Callable[[Digest], Layer]) -> Iterator[str]:
@@ -195,6 +203,10 @@ class Mounts:
             trees = [*trees, (writable.init_id, below)]
         for snapshot, parent in trees:
             yield from (f"{where}: {problem}" for problem in self._driver.check(snapshot, parent))
+
+
+def _trees(writable: WritableLayer) -> list[str]:
+    return [writable.mount_id, *([writable.init_id] if writable.init_id else [])]
 
 
 def _read(folder: str, name: str) -> str:
