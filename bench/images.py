@@ -1,6 +1,6 @@
-"""Two images for benchmarks and tests, the same bytes on every run: `python -m bench.images app|tiny OUTPUT`.
+"""Images for benchmarks and tests, the same bytes on every run: `python -m bench.images app|tiny|huge OUTPUT`.
 
-Both are docker-archives in the layout that every tool loads:
+All are docker-archives in the layout that every tool loads:
 
     1/layer.tar … 10/layer.tar
     <image id>.json             config
@@ -12,6 +12,8 @@ Both are docker-archives in the layout that every tool loads:
      2  20,000 small files in 200 directories
      3  one file of 100 MB
     4-10  600 files each
+
+`huge` has one layer, a file of 1 GB; `many` is an archive of very many images on `tiny`.
 
 Half of every made-up file is random, half compresses well. Randomness is SHAKE-128 of the file's name, times are a
 constant, entries are sorted by name: `tiny` is a function of the busybox, `app` of the Debian root. Of this root, what
@@ -94,6 +96,37 @@ def app(output: str, root: str, share: float = 1) -> Image:
     ]
     steps += [(f"release {n}", partial(_files, f"opt/release-{n}", 1, release, 1000, 20000)) for n in range(1, 8)]
     return _write(output, "app:1", steps)
+
+
+def huge(output: str, share: float = 1) -> Image:
+    """Write the image `huge:1`, one file of 1 GB or of a share of that, to the file `output`, whole or not at all."""
+    return _write(output, "huge:1", [("one huge file", partial(_big, "srv/huge.dat", round(1000 * share)))])
+
+
+def many(output: str, count: int) -> None:
+    """Write the images `many-0:1` and so on to the file `output`, whole or not at all.
+
+    Each has a small layer of its own on the one of `tiny`, which is in the archive too and noted as the parent of all.
+
+    Raises:
+        RuntimeError: see `tiny`.
+    """
+    busybox = b"".join(_tar(_busybox()))
+    base = [Layer(_digest(busybox), len(busybox), 0, "busybox")]
+    members, manifest = [_file("base.tar", busybox)], []
+    parent: dict[str, str] = {}
+    for number in range(-1, count):
+        own = b"".join(_tar([_file(f"srv/{number}", b"%d" % number)]))
+        layers = [*base, Layer(_digest(own), len(own), 1, f"number {number}")] if number >= 0 else base
+        config = _json(_config(layers))
+        members += [_file(f"{number}.json", config), _file(f"{number}.tar", own)]
+        names = ["base.tar", f"{number}.tar"][: len(layers)]
+        tag = f"many-{number}:1" if number >= 0 else "tiny:1"
+        manifest.append({"Config": f"{number}.json", "RepoTags": [tag], "Layers": names} | parent)
+        parent = parent or {"Parent": _digest(config)}
+    with replacing(os.path.abspath(output)) as file:
+        for data in _tar([*members, _file("manifest.json", _json(manifest))]):
+            file.write(data)
 
 
 def debian(cache: str | None = None, mirror: str | None = None) -> str:
@@ -197,7 +230,7 @@ def _files(folder: str, directories: int, files: int, least: int, most: int) -> 
             yield _directory(inside)
         for inner in range(files):
             name = f"{inside}/{inner:03}"
-            yield _file(name, _half_random(name, least + _number(name) % (most - least + 1)))
+            yield _file(name, half_random(name, least + _number(name) % (most - least + 1)))
 
 
 def _big(name: str, megabytes: int) -> Iterator[Member]:
@@ -205,10 +238,10 @@ def _big(name: str, megabytes: int) -> Iterator[Member]:
     info = _entry(name, tarfile.REGTYPE, 0o644)
     info.size = megabytes * 1_000_000
     yield _directory(os.path.dirname(name))
-    yield info, (_half_random(f"{name} {number}", 1_000_000) for number in range(megabytes))
+    yield info, (half_random(f"{name} {number}", 1_000_000) for number in range(megabytes))
 
 
-def _half_random(name: str, size: int) -> bytes:
+def half_random(name: str, size: int) -> bytes:
     """Return bytes that a name determines: 512 random ones, 512 times the same, and so on."""
     random = hashlib.shake_128(name.encode()).digest(size // 1024 * 512 + min(size % 1024, 512))
     same = bytes([65 + _number(name) % 26]) * 512
@@ -306,6 +339,10 @@ def _config(layers: list[Layer]) -> dict[str, object]:
     }
 
 
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
 def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -335,14 +372,17 @@ def _debootstrap(root: str, mirror: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.images", description="Make an image for benchmarks.")
-    parser.add_argument("image", choices=("app", "tiny"))
+    parser.add_argument("image", choices=("app", "tiny", "huge"))
     parser.add_argument("output", help="the docker-archive to write")
     parser.add_argument("--cache", help="folder that keeps the Debian root (default: lamina-bench in the cache folder)")
     parser.add_argument("--mirror", help="Debian mirror to make it from (default: apt's)")
     args = parser.parse_args()
     start = time.perf_counter()
     try:
-        image = tiny(args.output) if args.image == "tiny" else app(args.output, debian(args.cache, args.mirror))
+        if args.image == "app":
+            image = app(args.output, debian(args.cache, args.mirror))
+        else:
+            image = {"tiny": tiny, "huge": huge}[args.image](args.output)
     except (OSError, RuntimeError) as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
     for layer in image.layers:

@@ -1,0 +1,149 @@
+"""What is compared: the same arguments to every contestant, what was done before undone after.
+
+An operation is a generator. It makes what it needs, and then yields for every round what is to be timed; what
+stands after the `yield` undoes it.
+"""
+
+import contextlib
+import itertools
+import os
+import random
+from collections.abc import Callable, Generator, Iterator
+
+import msgspec
+
+from .contestants import LAMINA, Contestant
+from .report import Target
+
+Rounds = Generator[Callable[[], object], None, None]
+
+NO_NETWORK = ("--network", "none")
+DOCKERFILE = """\
+FROM app:1
+COPY files /opt/files
+RUN echo one > /one
+RUN mkdir -p /two/three && cp /opt/files/000 /two/three
+RUN rm -rf /opt/release-1
+ENV RELEASE=2
+WORKDIR /srv
+LABEL maker=bench
+"""
+CHANGES = "rm -r /opt/release-2 && cp -r /opt/release-3 /opt/new && echo more >> /etc/passwd && rm /etc/issue"
+
+
+class Stuff(msgspec.Struct, frozen=True):
+    """What operations work on: the two archives, and a folder for files that come and go."""
+
+    app: str
+    tiny: str
+    folder: str
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """A line of the table: how it is called on the command line, and what is demanded of it."""
+
+    name: str
+    about: str
+    rounds: Callable[[str, Contestant, Stuff], Rounds]
+    target: Target
+
+
+def load(_: str, tool: Contestant, stuff: Stuff) -> Rounds:
+    _absent(tool, "app:1")
+    while True:
+        yield lambda: tool("load", "-q", "-i", stuff.app)
+        tool("rmi", "app:1")
+
+
+def save(_: str, tool: Contestant, stuff: Stuff) -> Rounds:
+    _present(tool, "app:1", stuff.app)
+    output = f"{stuff.folder}/saved.tar"
+    while True:
+        yield lambda: tool("save", "-o", output, "app:1")
+        os.unlink(output)
+
+
+def build(name: str, tool: Contestant, stuff: Stuff) -> Rounds:
+    """Build with files that nobody has seen: the first step misses the cache, and so do all after it."""
+    _present(tool, "app:1", stuff.app)
+    for number in itertools.count():
+        folder = context(f"{stuff.folder}/context", f"{name} {os.getpid()} {number}")
+        yield lambda folder=folder: tool("build", *NO_NETWORK, "-t", "built:1", folder)  # type: ignore[misc]
+
+
+def rebuild(name: str, tool: Contestant, stuff: Stuff) -> Rounds:
+    _present(tool, "app:1", stuff.app)
+    folder = context(f"{stuff.folder}/context-{name}", name)
+    while True:
+        yield lambda: tool("build", *NO_NETWORK, "-t", "rebuilt:1", folder)
+
+
+def run(_: str, tool: Contestant, stuff: Stuff) -> Rounds:
+    _present(tool, "tiny:1", stuff.tiny)
+    while True:
+        yield lambda: tool("run", "--rm", *NO_NETWORK, "tiny:1", "true")
+
+
+def commit(_: str, tool: Contestant, stuff: Stuff) -> Rounds:
+    _present(tool, "tiny:1", stuff.tiny)
+    filling = "dd if=/dev/urandom of=/filled bs=1M count=50"
+    with _container(tool, "filled", "tiny:1", filling):
+        while True:
+            yield lambda: tool("commit", "filled", "filled:1")
+            tool("rmi", "filled:1")
+
+
+def diff(_: str, tool: Contestant, stuff: Stuff) -> Rounds:
+    _present(tool, "app:1", stuff.app)
+    with _container(tool, "changed", "app:1", CHANGES):
+        while True:
+            yield lambda: tool("diff", "changed")
+
+
+def version(name: str, tool: Contestant, _: Stuff) -> Rounds:
+    while True:
+        yield lambda: tool("version" if name == LAMINA else "--version")
+
+
+OPERATIONS = (
+    Operation("load", "load app", load, Target(0.45)),
+    Operation("save", "save app", save, Target(0.5)),
+    Operation("build", "build, 7 steps over app", build, Target(1)),
+    Operation("rebuild", "the same, all cached", rebuild, Target(1, "podman")),
+    Operation("run", "run --rm tiny true", run, Target(1.2)),
+    Operation("commit", "commit 50 MB", commit, Target(1)),
+    Operation("diff", "diff of an app container", diff, Target(2, "podman")),
+    Operation("version", "version", version, Target(0.060, "", "s")),
+)
+
+
+def context(folder: str, seed: str) -> str:
+    """Make a folder to build in, with 600 files that `seed` determines; return it."""
+    os.makedirs(f"{folder}/files", exist_ok=True)
+    generator = random.Random(seed)
+    for number in range(600):
+        with open(f"{folder}/files/{number:03}", "wb") as file:
+            file.write(generator.randbytes(generator.randrange(1000, 20000)))
+    with open(f"{folder}/Dockerfile", "w") as file:
+        file.write(DOCKERFILE)
+    return folder
+
+
+def _present(tool: Contestant, name: str, archive: str) -> None:
+    if not tool("images", "-q", name).stdout:
+        tool("load", "-q", "-i", archive)
+
+
+def _absent(tool: Contestant, name: str) -> None:
+    if tool("images", "-q", name).stdout:
+        tool("rmi", name)
+
+
+@contextlib.contextmanager
+def _container(tool: Contestant, name: str, image: str, script: str) -> Iterator[None]:
+    """Make a container in which a script has run; it goes with the block."""
+    tool("run", "--name", name, *NO_NETWORK, image, "sh", "-c", script)
+    try:
+        yield
+    finally:
+        tool("rm", name)
