@@ -31,7 +31,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, usage: str, summary: str, aliases: Sequence[str] = (), *, help_short: bool = True) -> None:
-        super().__init__(prog=" ".join(_words(usage)), add_help=False, allow_abbrev=False)
+        super().__init__(prog=" ".join(_words(usage)), add_help=False, allow_abbrev=False, formatter_class=_OfAnyWidth)
         self._line = usage
         self._summary = summary
         self._aliases = aliases
@@ -142,6 +142,13 @@ def pair(text: str) -> str:
     if "=" not in text:
         raise ValueError("bad format of filter (expected name=value)")
     return text
+
+
+class _OfAnyWidth(argparse.HelpFormatter):
+    """argparse makes a formatter for every option; its own looks at the terminal and imports shutil each time."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=80)
 
 
 def columns(rows: Iterable[tuple[str, str]]) -> str:
