@@ -1,0 +1,89 @@
+"""Starting costs little: what the cheapest command may import, and that the import contract holds."""
+
+import json
+import os
+import subprocess
+import sys
+
+from tests.cli.place import BIN, Lamina
+
+ALLOWED = {
+    "lamina",
+    "lamina.cli",
+    "lamina.cli.main",
+    "lamina.cli.parser",
+    "lamina.cli.shell",
+    "lamina.cli.version",
+    "lamina.errors",
+}
+"""All of lamina that `lamina version` needs."""
+
+HEAVY = {
+    *("asyncio", "concurrent.futures", "ctypes", "decimal", "email", "hashlib", "http", "inspect", "json", "logging"),
+    *("multiprocessing", "random", "socket", "ssl", "subprocess", "tarfile", "tempfile", "typing_extensions", "uuid"),
+    *("fastcrc", "isal", "msgspec", "rich", "urllib3", "aiohttp"),
+}
+"""Modules that cost milliseconds, and that `lamina version` and `lamina --help` have no use for."""
+
+SCRIPT = """
+import sys
+before = set(sys.modules)
+from lamina.cli.main import main
+import io, contextlib
+with contextlib.redirect_stdout(io.StringIO()):
+    status = main(sys.argv[1:])
+print("\\n".join(sorted(set(sys.modules) - before)))
+sys.exit(status)
+"""
+
+
+def imported(*args: str, root: str = "/nonexistent") -> set[str]:
+    """Return the modules that a command imports, over those that Python has anyway."""
+    command = [sys.executable, "-I", "-c", SCRIPT, "--root", root, *args]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_version_imports_next_to_nothing() -> None:
+    found = imported("version")
+    assert {name for name in found if name.split(".")[0] == "lamina"} == ALLOWED
+    assert not found & HEAVY
+
+
+def test_help_imports_next_to_nothing() -> None:
+    for words in (("--help",), ("help", "run"), ("image",)):
+        assert not imported(*words) & HEAVY, words
+
+
+def test_reading_commands_leave_out_what_they_do_not_need(furnished: Lamina) -> None:
+    """No process, no network, no builds: `images`, `history` and `inspect` start fast."""
+    unneeded = {"subprocess", "ssl", "urllib3", "rich", "isal", "backports.zstd", "lamina.build", "lamina.runtime.spec"}
+    for words in (("images",), ("history", "tiny:1")):
+        assert not imported(*words, root=furnished.root) & unneeded, words
+    assert not imported("inspect", "tiny:1", root=furnished.root) & (unneeded - {"lamina.runtime.spec"})
+
+
+COMPILED = """
+import argparse, email.parser, fnmatch, glob, hashlib, importlib, json, pkgutil, re, rich, subprocess, tarfile
+import tempfile, urllib3
+import lamina
+
+names = [one.name for one in pkgutil.walk_packages(lamina.__path__, "lamina.") if "__main__" not in one.name]
+compile, compiled = re._compile, {}
+for name in names:
+    re._compile = lambda pattern, flags: compiled.setdefault(name, str(pattern)) and compile(pattern, flags)
+    importlib.import_module(name)
+print(json.dumps(compiled))
+"""
+
+
+def test_no_regular_expression_is_compiled_at_import() -> None:
+    done = subprocess.run([sys.executable, "-I", "-c", COMPILED], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {}
+
+
+def test_imports_point_downward() -> None:
+    root = os.path.join(os.path.dirname(__file__), "..", "..")
+    command = [os.path.join(BIN, "lint-imports"), "--no-logo", "--no-cache"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
