@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-from ..errors import InvalidArgument, LaminaError, NotSupported
+from ..errors import FailedPrecondition, InvalidArgument, LaminaError, NotSupported
 from ..events import Event, Output
 from .parser import Parser
 from .shell import Shell
@@ -41,9 +41,15 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
         _forget(options.iidfile)
     try:
         image_id = shell.engine.build(inputs, wanted)
-    except LaminaError:
+    except LaminaError as error:
+        from ..build.execute import RunFailed
+
         sys.stderr.buffer.write(b"".join(held))
-        raise
+        if isinstance(error, RunFailed) or error.exit_status == 1:
+            raise
+        raise FailedPrecondition(
+            str(error)
+        ) from error  # why a process did not start is told by the status of run alone
     if options.iidfile:
         from ..files import replace
 

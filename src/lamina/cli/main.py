@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..errors import LaminaError
 from .parser import USAGE_EXIT, Parser, Usage, columns
-from .shell import Shell
+from .shell import Shell, worded
 
 
 class Command(NamedTuple):
@@ -66,11 +66,20 @@ def run() -> None:
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads: say no more
+        _silence()
         status = 141
+    except OSError as error:  # the output cannot be written
+        _silence()
+        sys.stderr.write(f"Error: {worded(error)}\n")
+        status = 1
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)
+
+
+def _silence() -> None:
+    """Say no more on standard output: what is buffered has nowhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def main(words: Sequence[str]) -> int:
@@ -96,15 +105,20 @@ def main(words: Sequence[str]) -> int:
         if debug:
             raise
         return _fail(f"{error}", error.exit_status)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        if debug or isinstance(error, BrokenPipeError):
-            raise
-        where = f": {os.fsdecode(error.filename)}" if error.filename else ""
-        return _fail(f"{error.strerror or error}{where}", 1)
+        if debug:
+            sys.excepthook(*sys.exc_info())
+            return 1
+        return _fail(worded(error), 1)
 
 
 def _fail(text: str, status: int) -> int:
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence()  # the error is told already
     sys.stderr.write(f"Error: {text}\n")
     return status
 

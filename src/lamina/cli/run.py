@@ -9,7 +9,7 @@ import sys
 from ..errors import InvalidArgument, LaminaError
 from . import wishes
 from .parser import Parser
-from .shell import Shell
+from .shell import Shell, worded
 
 FAILED = 125
 """What docker exits with when it is not the program that failed."""
@@ -48,6 +48,8 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
         except LaminaError as error:
             shell.warn(f"Error: {error}")
             return error.exit_status if error.exit_status != 1 else FAILED
+        except OSError as error:
+            shell.warn(f"Error: {worded(error)}")
     return FAILED
 
 

@@ -106,6 +106,12 @@ class Shell:
             raise InvalidArgument(f'invalid output path: directory "{folder}" does not exist')
 
 
+def worded(error: OSError) -> str:
+    """Return what the system says of an error, and of which file."""
+    where = f": {os.fsdecode(error.filename)}" if error.filename else ""
+    return f"{error.strerror or error}{where}"
+
+
 def _default_root(environment: Mapping[str, str]) -> str:
     """Return where the store is: the system's for root, in the XDG data folder for others."""
     if os.geteuid() == 0:
