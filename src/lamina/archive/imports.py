@@ -1,13 +1,24 @@
 """A tree in a tar as an image of one layer: `docker import`."""
 
+from collections.abc import Sequence
+
 from ..compression import decompressed
 from ..oci import codec, config, platform
 from ..oci.digest import Digest
+from ..oci.reference import Reference
+from ..store.lifecycle import create
 from ..store.store import Store
 from ..streams import Reader
 
 
-def import_tar(store: Store, stream: Reader, run: config.RunConfig, comment: str, created: str) -> Digest:
+def import_tar(
+    store: Store,
+    stream: Reader,
+    run: config.RunConfig,
+    comment: str,
+    created: str,
+    names: Sequence[Reference] = (),
+) -> Digest:
     """Make an image of a tar, compressed or not; return its id.
 
     Args:
@@ -16,6 +27,7 @@ def import_tar(store: Store, stream: Reader, run: config.RunConfig, comment: str
         run: what containers of the image run.
         comment: for its history.
         created: RFC 3339.
+        names: for the image.
 
     Raises:
         InvalidTar: the stream is no tar.
@@ -34,5 +46,4 @@ def import_tar(store: Store, stream: Reader, run: config.RunConfig, comment: str
             os=host.os,
             rootfs=config.RootFS(diff_ids=[layer.diff_id]),
         )
-        with store.lock():
-            return store.images.create(codec.encode(image))
+        return create(store, lease, codec.encode(image), names, dated=True).image_id

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from ..compression import Corrupt, decompressed, detect
+from ..content.contract import Source
 from ..content.layout import INDEX
 from ..errors import LaminaError
-from ..events import Report, Status
+from ..events import Report
+from ..lock import Lease
 from ..oci import digest, platform, reference
 from ..oci.digest import Digest
+from ..oci.manifest import Manifest
 from ..store.install import install, keep
-from ..store.names import name_image
 from ..store.store import Store
 from ..tar.header import InvalidTar
 from .docker import MANIFEST, DockerArchive, InvalidArchive, Item
@@ -98,8 +100,7 @@ def _load_docker(store: Store, source: DockerArchive, report: Report) -> list[Lo
         for item in items:
             manifest = source.manifest(item)
             names = [reference.parse(text).tagged() for text in item.repo_tags or []]
-            image_id = install(store, lease, source, manifest, report, _PROCESSES).image_id
-            loaded.append(_named(store, image_id, names, report))
+            loaded.append(_installed(store, lease, source, manifest, names, report))
         _restore_parents(store, items, loaded)
     return loaded
 
@@ -108,23 +109,22 @@ def _load_oci(store: Store, source: OciArchive, wanted: platform.Platform, repor
     loaded: list[Loaded] = []
     with store.writing() as lease:
         for found in source.images(wanted):
-            image_id = install(store, lease, source, found.manifest, report, _PROCESSES).image_id
             for document in found.documents:
                 keep(store, source, document)
             names = [reference.parse(found.name)] if found.name else []
-            loaded.append(_named(store, image_id, names, report))
+            loaded.append(_installed(store, lease, source, found.manifest, names, report))
     return loaded
 
 
-def _named(store: Store, image_id: Digest, names: list[reference.Reference], report: Report) -> Loaded:
-    for name in names:
-        before = name_image(store, name, image_id, dated=False)
-        if before is not None:
-            report(
-                Status(
-                    f"The image {name.familiar} already exists, renaming the old one with ID {before} to empty string"
-                )
-            )
+def _installed(
+    store: Store,
+    lease: Lease,
+    source: Source,
+    manifest: Manifest,
+    names: list[reference.Reference],
+    report: Report,
+) -> Loaded:
+    image_id = install(store, lease, source, manifest, report, _PROCESSES, names).image_id
     return Loaded(image_id, [name.familiar for name in names])
 
 
@@ -136,4 +136,5 @@ def _restore_parents(store: Store, items: list[Item], loaded: list[Loaded]) -> N
             layers, below = (store.images.summary(found).diff_ids for found in (image.image_id, parent))
             if layers[: len(below)] == below and parent != image.image_id:
                 with store.lock():
-                    store.images.set_parent(image.image_id, parent)
+                    if image.image_id in store.images and parent in store.images:
+                        store.images.set_parent(image.image_id, parent)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from ..containers.commits import Base, Committed, Statement, add, commit
+from ..containers.commits import Base, Committed, Statement, add, child, commit
 from ..errors import LaminaError
 from ..images.steps import key
 from ..layers.layers import Layer
@@ -18,7 +18,7 @@ from ..lock import Lease
 from ..oci import codec, config, digest, times
 from ..oci.digest import Digest
 from ..oci.platform import Platform
-from ..store.lifecycle import create
+from ..store.lifecycle import create_built
 from ..store.store import Store
 from .arguments import StageArguments
 from .configure import DEFAULT_SHELL
@@ -113,7 +113,8 @@ class Steps:
 
     def describe(self, state: State, step: config.RunConfig) -> None:
         """Make an image with another config and no layer."""
-        self._done(state, add(self._store, state.base, None, state.layer, self._statement(state, step)))
+        image = child(state.image, None, self._statement(state, step))
+        self._done(state, add(self._store, self._lease, state.base, state.layer, image))
 
     def commit(self, state: State, step: config.RunConfig, container: str) -> None:
         """Make an image of what changed in a writable layer."""
@@ -129,7 +130,7 @@ class Steps:
         if state.image is None:
             return state.image_id
         if state.image_id not in self._store.images and digest.of(raw := codec.encode(state.image)) == state.image_id:
-            create(self._store, raw, None)
+            create_built(self._store, self._lease, raw, None)
         return state.image_id
 
     def _statement(self, state: State, step: config.RunConfig) -> Statement:

@@ -1,7 +1,7 @@
 """A container's changes as an image: one layer, if there are any."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +11,8 @@ from ..layers.mounts import WritableLayer
 from ..lock import Lease
 from ..oci import codec, config, platform
 from ..oci.digest import Digest
-from ..store.lifecycle import create
+from ..oci.reference import Reference
+from ..store.lifecycle import create_built
 from ..store.store import Store
 from ..streams import Pieces
 from ..tar.changes import Change
@@ -55,7 +56,9 @@ class Committed(NamedTuple):
     layer: Layer | None
 
 
-def commit(store: Store, lease: Lease, container: str, base: Base, statement: Statement) -> Committed:
+def commit(
+    store: Store, lease: Lease, container: str, base: Base, statement: Statement, names: Sequence[Reference] = ()
+) -> Committed:
     """Make an image of what a container changed, on top of its image.
 
     Args:
@@ -64,6 +67,7 @@ def commit(store: Store, lease: Lease, container: str, base: Base, statement: St
         container: the id of a writable layer.
         base: the image under it.
         statement: what the new image says of itself.
+        names: for the new image.
 
     Raises:
         Changed: a file got shorter while it was read; the container should rest meanwhile.
@@ -71,13 +75,16 @@ def commit(store: Store, lease: Lease, container: str, base: Base, statement: St
     writable = store.mounts.get(container)
     parent = store.layers.get(writable.parent) if writable.parent else None
     layer = _layer(store, lease, writable, parent, statement.latest)
-    return add(store, base, layer, parent, statement)
+    return add(
+        store, lease, base, layer or parent, child(base.image, layer.diff_id if layer else None, statement), names
+    )
 
 
-def add(store: Store, base: Base, layer: Layer | None, parent: Layer | None, statement: Statement) -> Committed:
-    """Make an image with one more step, and one more layer if the step made one."""
-    image = child(base.image, layer.diff_id if layer else None, statement)
-    return Committed(create(store, codec.encode(image), base.image_id), image, layer or parent)
+def add(
+    store: Store, lease: Lease, base: Base, top: Layer | None, image: config.Image, names: Sequence[Reference] = ()
+) -> Committed:
+    """Make an image of its config, on top of another one."""
+    return Committed(create_built(store, lease, codec.encode(image), base.image_id, names), image, top)
 
 
 def _layer(

@@ -16,7 +16,6 @@ from ..errors import LaminaError
 from ..events import Problem, Report
 from ..oci import config, reference, times
 from ..oci.digest import Digest
-from ..store.names import name_image
 from ..store.store import Store
 from ..streams import Reader
 from .removal import User
@@ -132,10 +131,7 @@ def commit_container(all_containers: Containers, record: Record, wording: Wordin
     )
     with store.writing() as lease, all_containers.records.hold(record.id):
         base = Base(record.image_id, store.images.get(record.image_id))
-        made = commit(store, lease, record.id, base, statement)
-        if name is not None:
-            name_image(store, name, made.image_id)
-    return made.image_id
+        return commit(store, lease, record.id, base, statement, [name] if name else []).image_id
 
 
 def import_image(store: Store, file: Reader, wording: Wording) -> Digest:
@@ -145,8 +141,4 @@ def import_image(store: Store, file: Reader, wording: Wording) -> Digest:
     name = reference.parse(wording.name).tagged() if wording.name else None
     run = changes(wording.changes, config.RunConfig()) if wording.changes else config.RunConfig()
     comment = wording.message or "Imported from -"
-    image_id = import_tar(store, file, run, comment, times.now())
-    if name is not None:
-        with store.writing():
-            name_image(store, name, image_id)
-    return image_id
+    return import_tar(store, file, run, comment, times.now(), [name] if name else [])

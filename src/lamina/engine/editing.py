@@ -13,7 +13,7 @@ from ..layers.layers import Layer
 from ..lock import Lease
 from ..oci import codec, config, digest, reference, times
 from ..oci.digest import Digest
-from ..store.lifecycle import create
+from ..store.lifecycle import create_built
 from ..store.names import name_image
 from ..store.store import Store
 from ..streams import Pieces, Reader
@@ -100,9 +100,10 @@ class Edit:
         assert self._image is not None
         image_id = self._base
         if image_id is None or self._is_changed:
-            image_id = create(self._store, codec.encode(self._image), self._base)
+            names = [wanted] if wanted else []
+            image_id = create_built(self._store, self._lease, codec.encode(self._image), self._base, names)
             self._base, self._is_changed = image_id, False
-        if wanted is not None:
+        elif wanted is not None:
             name_image(self._store, wanted, image_id)
         return image_id
 

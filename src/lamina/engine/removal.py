@@ -3,13 +3,14 @@
 Source: moby, daemon/images/image_delete.go.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import Conflict
-from ..lock import Lease
+from ..images.references import by_image
 from ..oci import digest, reference
 from ..oci.digest import Digest
-from ..store.lifecycle import delete
+from ..store.lifecycle import chain, take_out
 from ..store.names import find
 from ..store.store import Store
 
@@ -30,7 +31,7 @@ class Removed(NamedTuple):
     """One thing that was removed: a name (`untagged`), or an image or layer (`deleted`)."""
 
     untagged: str = ""
-    deleted: str = ""
+    deleted: Digest | None = None
 
 
 def remove(store: Store, users: list[User], text: str, *, force: bool = False, prune: bool = True) -> list[Removed]:
@@ -48,26 +49,49 @@ def remove(store: Store, users: list[User], text: str, *, force: bool = False, p
         ImageInUse: something needs it.
     """
     with store.writing() as lease:
-        return _Removal(store, lease, users).run(text, force=force, prune=prune)
+        with store.lock():  # nobody names, uses or builds on what is about to go
+            removal = _Removal(store, users)
+            removal.plan(text, force=force, prune=prune)
+            gone = [one.deleted for one in removal.removed if one.deleted]
+            chains = {image_id: chain(store, image_id) for image_id in gone}
+            names = [one.untagged for one in removal.removed if one.untagged]
+            tops = take_out(store, lease, gone, names)
+        layers = store.release(lease, tops)
+        return list(_with_layers(removal.removed, chains, layers))
+
+
+def _with_layers(removed: list[Removed], chains: dict[Digest, list[Digest]], layers: list[Digest]) -> Iterator[Removed]:
+    """Yield what was removed, and after each image the layers that went with it."""
+    left = list(chains)
+    for one in removed:
+        yield one
+        if one.deleted:
+            left.remove(one.deleted)
+            kept = {chain_id for image_id in left for chain_id in chains[image_id]}
+            mine = [chain_id for chain_id in layers if chain_id in chains[one.deleted] and chain_id not in kept]
+            yield from (Removed(deleted=chain_id) for chain_id in mine)
 
 
 class _Removal:
-    def __init__(self, store: Store, lease: Lease, users: list[User]) -> None:
-        self._store = store
-        self._lease = lease
-        self._users = users
-        self._removed: list[Removed] = []
+    """What is to be removed: `plan` finds it out, and changes nothing. The caller holds the lock."""
 
-    def run(self, text: str, *, force: bool, prune: bool) -> list[Removed]:
+    def __init__(self, store: Store, users: list[User]) -> None:
+        self._store = store
+        self._users = users
+        self._names = by_image(store.references.all())
+        self._parents = {image_id: store.images.parent(image_id) for image_id in store.images}
+        self.removed: list[Removed] = []
+
+    def plan(self, text: str, *, force: bool, prune: bool) -> None:
         image_id = find(self._store, text)
-        names = self._store.references.of(image_id)
+        names = self._of(image_id)
         user = self._user(image_id)
         if digest.encoded(image_id).startswith(text.removeprefix("sha256:")):
             if _is_single(names):
                 self._check_containers(image_id, force=force)
                 self._untag(names)
             self._delete(image_id, force=force, prune=prune, quiet=False)
-            return self._removed
+            return
         if user and not force and _is_single(names):
             raise ImageInUse(
                 f'conflict: unable to remove repository reference "{text}" (must force) - container '
@@ -82,27 +106,26 @@ class _Removal:
             left = [other for other in left if other not in same]
         if not left:
             self._delete(image_id, force=force, prune=prune, quiet=True)
-        return self._removed
+
+    def _of(self, image_id: Digest) -> list[str]:
+        gone = {one.untagged for one in self.removed}
+        return [name for name in self._names.get(image_id, []) if name not in gone]
 
     def _untag(self, names: list[str]) -> None:
-        with self._store.lock():
-            self._store.references.remove(*names)
-        self._removed += [Removed(untagged=name) for name in names]
+        self.removed += [Removed(untagged=name) for name in names]
 
     def _delete(self, image_id: Digest, *, force: bool, prune: bool, quiet: bool) -> None:
         """Delete an image, and those it stands on for as long as nobody wants them."""
         current: Digest | None = image_id
-        while current is not None:
+        while current in self._parents:
             conflict = self._conflict(current, force=force)
             if conflict is not None:
                 if not quiet or (self._is_dangling(current) and not self._user(current)):
                     raise conflict
                 return
-            parent = self._store.images.parent(current)
-            self._untag(self._store.references.of(current))
-            self._removed.append(Removed(deleted=current))
-            layers = delete(self._store, self._lease, current)
-            self._removed += [Removed(deleted=chain_id) for chain_id in layers]
+            self._untag(self._of(current))
+            self.removed.append(Removed(deleted=current))
+            parent = self._parents.pop(current)
             current, force, quiet = (parent if prune else None), False, True
 
     def _conflict(self, image_id: Digest, *, force: bool) -> ImageInUse | None:
@@ -116,8 +139,8 @@ class _Removal:
             self._check_containers(image_id, force=force)
         except ImageInUse as error:
             return error
-        if not force and self._store.references.of(image_id):
-            names = ", ".join(self._store.references.of(image_id))
+        if not force and self._of(image_id):
+            names = ", ".join(self._of(image_id))
             return ImageInUse(
                 f"conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories: "
                 f"{names}"
@@ -138,10 +161,10 @@ class _Removal:
         return next((user for user in self._users if user.image_id == image_id), None)
 
     def _children(self, image_id: Digest) -> list[str]:
-        return [digest.short(other) for other in self._store.images if self._store.images.parent(other) == image_id]
+        return [digest.short(other) for other, parent in self._parents.items() if parent == image_id]
 
     def _is_dangling(self, image_id: Digest) -> bool:
-        return not self._children(image_id) and not self._store.references.of(image_id)
+        return not self._children(image_id) and not self._of(image_id)
 
 
 def _is_single(names: list[str]) -> bool:

@@ -283,8 +283,12 @@ class Layers:
     def finish(self, lease: Lease, name: str) -> None:
         """Remove the files of a layer that was taken out of sight; what is gone already is no error."""
         folder = self._paths.removing(name)
-        with contextlib.suppress(FileNotFoundError, LayerDamaged):
-            self._driver.remove(_cache_id(_read(folder, "cache-id")))
+        try:
+            cache_id = _cache_id(_read(folder, "cache-id"))
+        except (OSError, ValueError, LayerDamaged):
+            cache_id = ""  # gone already, or damaged
+        if cache_id:
+            self._driver.remove(cache_id)
         remove_tree(folder)
         lease.drop(REMOVING, name)
 

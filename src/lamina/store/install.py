@@ -7,6 +7,7 @@ gets its own last, so that an image is whole or not there.
 
 import io
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..compression import decompressed
@@ -19,8 +20,10 @@ from ..lock import Lease
 from ..oci import config, digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Manifest
+from ..oci.reference import Reference
 from ..processes import share
 from ..streams import DigestMismatch, Reader
+from .lifecycle import create
 from .store import Store
 
 
@@ -36,9 +39,15 @@ class Installed(NamedTuple):
 
 
 def install(
-    store: Store, lease: Lease, source: Source, manifest: Manifest, report: Report, processes: int = 1
+    store: Store,
+    lease: Lease,
+    source: Source,
+    manifest: Manifest,
+    report: Report,
+    processes: int = 1,
+    names: Sequence[Reference] = (),
 ) -> Installed:
-    """Take in the image that a manifest describes.
+    """Take in the image that a manifest describes, and name it.
 
     With more `processes`, layers are unpacked in so many at once where the driver allows that; the source must be
     one that a forked process can read: files, not connections.
@@ -63,8 +72,12 @@ def install(
     except BaseException:
         incoming.discard()
         raise
-    with store.lock():
-        return Installed(store.images.create(raw), count)
+    image_id, befores = create(store, lease, raw, names)
+    for name, before in zip(names, befores, strict=True):
+        if before is not None:
+            what = f"The image {name.familiar} already exists, renaming the old one with ID {before} to empty string"
+            report(Status(what))
+    return Installed(image_id, count)
 
 
 class _Incoming:

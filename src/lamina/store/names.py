@@ -49,9 +49,14 @@ def name_image(store: Store, name: Reference, image_id: Digest, *, dated: bool =
     with store.lock():
         if image_id not in store.images:
             raise ImageNotFound(image_id)
-        before = store.references.add(name, image_id)
-        if dated:
-            was_current = store.steps.is_current()
-            store.images.set_last_updated(image_id, times.now())
-            store.steps.note(was_current=was_current)
-        return before
+        return give_name(store, name, image_id, dated=dated)
+
+
+def give_name(store: Store, name: Reference, image_id: Digest, *, dated: bool = True) -> Digest | None:
+    """Do the same for an image that is there, with the lock held."""
+    before = store.references.add(name, image_id)
+    if dated:
+        was_current = store.steps.is_current()
+        store.images.set_last_updated(image_id, times.now())
+        store.steps.note(was_current=was_current)
+    return before

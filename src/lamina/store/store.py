@@ -17,7 +17,7 @@ from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, Pe
 from ..files import remove_tree
 from ..images.images import ImageNotFound, Images
 from ..images.paths import Paths as ImagePaths
-from ..images.references import References
+from ..images.references import References, ReferencesDamaged
 from ..images.steps import Steps
 from ..layers.layers import LAYER, Layer, Layers
 from ..layers.mounts import Mounts
@@ -32,6 +32,9 @@ from .paths import Paths
 TEMPORARY = "temporary"
 """The kind of claim of a temporary folder."""
 
+
+IMAGE = "image"
+"""The kind of claim of an image that goes if it has no name: one that came half, or went half."""
 
 LEFT = "left"
 """The kind of entry in a lease that names a layer which another process would have deleted but for the lease."""
@@ -180,9 +183,25 @@ class Store:
         for kind, name in claims:
             if kind == TEMPORARY:
                 remove_tree(os.path.join(self.paths.tmp, name))
+        self._delete_nameless([Digest(f"sha256:{name}") for kind, name in claims if kind == IMAGE])
         trees = usage.trees(self.layers, self.mounts)
         self.layers.recover(lease, claims, trees.__contains__)
         self.release(lease, [Digest(f"sha256:{name}") for kind, name in claims if kind in (LAYER, LEFT)], dead)
+
+    def _delete_nameless(self, image_ids: list[Digest]) -> None:
+        """Delete images that have neither a name nor a child, children before parents."""
+        if not image_ids:
+            return
+        with self.lock(), contextlib.suppress(ReferencesDamaged):  # where names cannot be read, all may have one
+            named = set(self.references.all().values())
+            parents = {image_id: self.images.parent(image_id) for image_id in self.images}
+            was_current = self.steps.is_current()
+            left = [image_id for image_id in image_ids if image_id not in named]
+            while found := next((image_id for image_id in left if image_id not in parents.values()), None):
+                left.remove(found)
+                parents.pop(found, None)
+                self.images.delete(found)
+            self.steps.note(was_current=was_current)
 
     def rely_on(self, lease: Lease, chain_ids: list[Digest]) -> list[Layer]:
         """Keep layers from being deleted as long as the lease lives; return those that are there.
