@@ -12,8 +12,9 @@ _PAUSE = 0.01
 def peak(command: list[str], environment: dict[str, str]) -> float:
     """Run a command; return its peak, the processes that it starts included.
 
-    That is the larger of two: the peak of its largest process, which the kernel keeps exactly, and the sum of all
-    that it has at a time, shared pages counted once (Pss), looked at a hundred times a second.
+    That is the larger of two, looked at a hundred times a second: the sum of what all its processes have, shared pages
+    counted once (Pss), and the peak that the kernel keeps of each (VmHWM). Not what wait4 tells (ru_maxrss): it counts
+    what the process was before its exec, a copy of whoever measures.
     """
     most = 0
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
@@ -21,14 +22,15 @@ def peak(command: list[str], environment: dict[str, str]) -> float:
         os.set_blocking(process.stderr.fileno(), False)
         said = b""
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-            most = max(most, sum(map(_pss, _family(process.pid))))
+            family = list(_family(process.pid))
+            most = max(most, sum(map(_pss, family)), *map(_peak, family))
             said += process.stderr.read() or b""
             time.sleep(_PAUSE)
         said += process.stderr.read() or b""
         process.returncode = os.waitstatus_to_exitcode(ended[1])
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, stderr=said)
-    return max(most, ended[2].ru_maxrss * 1024) / 1e6
+    return most / 1e6
 
 
 def _family(pid: int) -> Iterator[int]:
@@ -42,8 +44,17 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _pss(pid: int) -> int:
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup") as file:
-        for line in file:
-            if line.startswith("Pss:"):
+    return _field(pid, "smaps_rollup", "Pss:")
+
+
+def _peak(pid: int) -> int:
+    return _field(pid, "status", "VmHWM:")
+
+
+def _field(pid: int, file: str, name: str) -> int:
+    """Return an amount in bytes of what the kernel tells of a process, 0 when that has ended."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/{file}") as lines:
+        for line in lines:
+            if line.startswith(name):
                 return int(line.split()[1]) * 1024
     return 0

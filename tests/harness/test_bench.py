@@ -51,7 +51,7 @@ def test_the_document_is_json_with_every_round() -> None:
 
 
 def test_the_peak_counts_all_processes_at_a_time() -> None:
-    big = "held = bytearray(b'x' * 50_000_000); import time; time.sleep(0.5)"
+    big = "held = b'x' * 50_000_000; import time; time.sleep(0.5)"
     both = f"import subprocess, sys; held = b'x' * 30_000_000; subprocess.run([sys.executable, '-c', {big!r}])"
     assert 75 < memory.peak([sys.executable, "-c", both], dict(os.environ)) < 130
 

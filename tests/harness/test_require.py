@@ -161,4 +161,5 @@ def test_what_is_there_needs_nothing(tmp_path: pathlib.Path) -> None:
     assert shutil.which("sh")
     done = peers.Tool(SCRIPT)("dpkg", "no-such-package:sh")
     assert (done.stdout, done.stderr) == ("", "")
-    assert "usage" in peers.Tool(SCRIPT)(check=False).stderr
+    for arguments in ([], ["--help"], ["dpkg", "-y"]):
+        assert "usage" in peers.Tool(SCRIPT)(*arguments, check=False).stderr
