@@ -33,6 +33,17 @@ def test_replace(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["f"]
 
 
+@pytest.mark.parametrize("size", [0, 5, (files.EAGER << 1) + 5])
+def test_all_bytes_come_in_one_step(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    with files.replacing(str(path)) as file:
+        for at in range(0, size, 1 << 20):
+            file.write(b"x" * min(1 << 20, size - at))
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"x" * size
+
+
 def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:

@@ -148,6 +148,18 @@ class TestLimited:
         assert source.read() == b"ef"
 
 
+@given(st.lists(st.binary(max_size=9)), st.integers(1, 12))
+def test_pieces_are_one_stream_whatever_their_sizes(pieces: list[bytes], size: int) -> None:
+    read = list(chunks(Pieces(iter(pieces)), size))
+    assert b"".join(read) == b"".join(pieces)
+    assert all(0 < len(data) <= size for data in read)
+
+
+def test_a_piece_that_fits_is_not_copied() -> None:
+    piece = bytes(1000)
+    assert Pieces(iter([b"", piece])).read(1000) is piece
+
+
 def test_tee() -> None:
     target = io.BytesIO()
     assert drain(Tee(Dribble(b"abcdef"), target), [4]) == b"abcdef"
@@ -209,8 +221,3 @@ class TestSpool:
             streams.spool(Limited(io.BytesIO(b"abc"), 5), str(tmp_path))
         assert list(tmp_path.iterdir()) == []
         assert os.listdir("/proc/self/fd") == before
-
-
-def test_a_piece_that_fits_is_not_copied() -> None:
-    piece = bytes(1000)
-    assert Pieces(iter([b"", piece])).read(1000) is piece

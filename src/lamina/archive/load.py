@@ -33,19 +33,27 @@ class Loaded(NamedTuple):
 
 @contextlib.contextmanager
 def opened(store: Store, file: BinaryIO, where: str) -> Iterator[Members]:
-    """Open the files of an archive: one that cannot be sought, or is compressed, is spooled first.
+    """Open the files of an archive: one that cannot be sought, is compressed, or no real file, is spooled first.
 
     Raises:
         InvalidArchive: it is no tar.
     """
     with contextlib.ExitStack() as stack:
         try:
-            if not file.seekable() or detect(_head(file)):
+            if not (_is_real(file) and file.seekable()) or detect(_head(file)):
                 file = stack.enter_context(store.spool(decompressed(file)))
             members = Tarball(file, where)
         except (InvalidTar, Corrupt) as error:
             raise InvalidArchive(f"{where} is no archive of images: {error}") from error
         yield members
+
+
+def _is_real(file: BinaryIO) -> bool:
+    """Tell whether a file has a descriptor."""
+    try:
+        return file.fileno() >= 0
+    except OSError:
+        return False
 
 
 def _head(file: BinaryIO) -> bytes:

@@ -5,11 +5,12 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from ..errors import LaminaError
 from ..files import replacing
 from ..oci import digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
-from ..streams import Reader, Verified, copy
+from ..streams import Reader, Verified, chunks, copy
 from .contract import ContentNotFound
 
 
@@ -27,7 +28,7 @@ class Blobs:
         """Open a blob; see `contract.Source.open` for what is raised."""
         try:
             return open(self.path(content), "rb")
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError) as error:
             raise ContentNotFound(f"no content has the digest {content}") from error
 
     def __contains__(self, content: Digest) -> bool:
@@ -46,6 +47,17 @@ class Blobs:
         """Remove a blob; an absent one is no error."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(content))
+
+    def check(self) -> Iterator[str]:
+        """Yield which blobs are not what their digests say, a line each."""
+        for content in self:
+            try:
+                with self.open(content) as file:
+                    for _ in chunks(Verified(file, content, what=f"content {content}")):
+                        pass
+            except LaminaError as error:
+                if os.path.lexists(self.path(content)):  # else it has just been deleted
+                    yield str(error)
 
     def __iter__(self) -> Iterator[Digest]:
         for algorithm in _names(self._folder):

@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from ..errors import LaminaError
 from ..files import replace
 from ..oci import codec
 from ..oci.digest import Digest, encoded, is_hex, of
@@ -28,7 +29,7 @@ class Local(Store):
     def resolve(self, name: str) -> Descriptor:
         try:
             return _read(self._path(name))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError) as error:
             raise ContentNotFound(f"no content is named {name!r}") from error
 
     @contextlib.contextmanager
@@ -55,6 +56,17 @@ class Local(Store):
                 if _read(path).digest == digest:
                     os.unlink(path)
         self._blobs.delete(digest)
+
+    def check(self) -> Iterator[str]:
+        """Yield what is wrong with content and names, a line each; all bytes are read and hashed."""
+        yield from self._blobs.check()
+        with contextlib.suppress(FileNotFoundError):
+            for name in filter(is_hex, os.listdir(self._names)):
+                try:
+                    if not self.has(found := _read(os.path.join(self._names, name))):
+                        yield f"content/names/{name} names {found.digest}, which does not exist"
+                except (LaminaError, OSError) as error:
+                    yield f"content/names/{name} is damaged: {error}"
 
     def __iter__(self) -> Iterator[Digest]:
         return iter(self._blobs)

@@ -113,14 +113,13 @@ class Images:
         """Keep a config; return its id. The layers that it names must be there. Doing it again changes nothing."""
         image_id = digest.of(raw)
         if image_id not in self:
-            replace(self._paths.config(image_id), raw, 0o600)
+            _replace(self._paths.config(image_id), raw)
         return image_id
 
     def delete(self, image_id: Digest) -> None:
         """Remove an image and what is known of it."""
         remove_tree(self._paths.facts(image_id))
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._paths.config(image_id))
+        remove_tree(self._paths.config(image_id))
 
     def parent(self, image_id: Digest) -> Digest | None:
         """Return the image that another was built on, None where that is not known."""
@@ -129,6 +128,15 @@ class Images:
             return digest.parse(text) if text else None
         except digest.InvalidDigest:
             return None
+
+    def check(self, image_id: Digest) -> Iterator[str]:
+        """Yield what is wrong with what is known of an image, a line each."""
+        path = self._paths.fact(image_id, "parent")
+        parent = self.parent(image_id)
+        if parent is None and os.path.lexists(path):
+            yield f"image {image_id}: {path} names no image"
+        elif parent is not None and parent not in self:
+            yield f"image {image_id}: its parent {parent} does not exist"
 
     def set_parent(self, image_id: Digest, parent: Digest | None) -> None:
         """Note, or forget, the image that another was built on."""
@@ -163,7 +171,14 @@ class Images:
 
     def _set_fact(self, image_id: Digest, name: str, data: bytes) -> None:
         os.makedirs(self._paths.facts(image_id), 0o700, exist_ok=True)
-        replace(self._paths.fact(image_id, name), data, 0o600)
+        _replace(self._paths.fact(image_id, name), data)
+
+
+def _replace(path: str, data: bytes) -> None:
+    try:
+        replace(path, data, 0o600)
+    except IsADirectoryError as error:
+        raise ImageDamaged(f"{path} is damaged: it is a directory; remove it") from error
 
 
 def _ids(folder: str) -> Iterator[Digest]:

@@ -1,14 +1,14 @@
 """Names to image ids: Docker's repositories.json, rewritten whole with every change."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from ..errors import DataLoss, InvalidArgument
 from ..files import replace
 from ..oci.digest import Digest
-from ..oci.reference import Reference
+from ..oci.reference import InvalidReference, Reference, parse
 
 _LIMIT = 256 << 20
 
@@ -39,6 +39,19 @@ class References:
         """
         repositories = self._load().repositories
         return {text: repositories[name][text] for name in sorted(repositories) for text in sorted(repositories[name])}
+
+    def check(self) -> Iterator[str]:
+        """Yield what is wrong with the names themselves, a line each."""
+        if not os.path.exists(self._path):
+            yield f"{self._path} is missing"
+            return
+        for name, references in self._load().repositories.items():
+            for text in references:
+                try:
+                    if parse(text).familiar_name != name:
+                        yield f"repositories.json: {text} stands under {name}"
+                except InvalidReference as error:
+                    yield f"repositories.json: {error}"
 
     def get(self, reference: Reference) -> Digest | None:
         """Return the image of a reference with a tag or a digest; one with both is found by its digest."""

@@ -105,11 +105,10 @@ class Layers:
         if not os.path.isdir(folder):
             raise LayerNotFound(chain_id)
         try:
-            parent = _read(folder, "parent") if os.path.exists(os.path.join(folder, "parent")) else ""
             return Layer(
                 chain_id,
                 digest.parse(_read(folder, "diff")),
-                digest.parse(parent) if parent else None,
+                self.parent(chain_id),
                 int(_read(folder, "size")),
                 _cache_id(_read(folder, "cache-id")),
             )
@@ -123,6 +122,17 @@ class Layers:
         except FileNotFoundError as error:
             raise LayerNotFound(chain_id) from error
         except (OSError, ValueError) as error:
+            raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
+
+    def parent(self, chain_id: Digest) -> Digest | None:
+        """Return the layer below one, without reading the rest of it; see `get` for what is raised."""
+        if chain_id not in self:
+            raise LayerNotFound(chain_id)
+        try:
+            return digest.parse(_read(self._paths.layer(chain_id), "parent"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, digest.InvalidDigest) as error:
             raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
 
     def __contains__(self, chain_id: Digest) -> bool:
@@ -192,6 +202,8 @@ class Layers:
         A layer that has come in by another way meanwhile is taken instead of ours.
         """
         batch = list(layers)
+        if not batch:
+            return []
         found: list[Layer] = []
         below = parent.chain_id if parent else None
         for pending in batch:
@@ -407,4 +419,4 @@ def _open_file(root: Root, name: bytes) -> int:
         folder, last = root.parent(clean(name))
     except NotBelow as error:
         raise FileNotFoundError(2, "its folder is gone") from error
-    return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)  # a fifo may wait

@@ -158,6 +158,8 @@ class Overlay2(Driver):
             yield f"{self.name}/l/{short} does not lead to {snapshot}"
         if lowers != expected:
             yield f"{self.name}/{snapshot}/lower does not name the layers below it"
+        if parent and not os.path.isfile(self._paths.file(parent, "committed")):
+            yield f"{self.name}/{parent}/committed is missing, though {snapshot} stands on it"
 
     def strays(self) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
@@ -184,7 +186,7 @@ class Overlay2(Driver):
         try:
             with open(path, "rb") as file:
                 return file.read(CHUNK).decode("ascii", "replace")
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise NotFound(f"{path} is missing") from error
 
     def _folders(self, snapshot: str) -> list[str]:
@@ -198,7 +200,10 @@ class Overlay2(Driver):
         return folders
 
     def _union(self, snapshot: str) -> Union:
-        return Union(self._folders(snapshot), self._opaque)
+        try:
+            return Union(self._folders(snapshot), self._opaque)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DataLoss(f"{error.filename} is missing: {snapshot} stands on it") from error
 
 
 class _Marks:

@@ -10,7 +10,7 @@ from ..errors import LaminaError, NotFound
 from ..events import Report, Status
 from ..layers.layers import SNAPSHOT, WRITE_SET
 from ..lock import claims
-from ..oci import digest, reference
+from ..oci import digest
 from . import usage
 from .store import TEMPORARY, Store
 
@@ -21,12 +21,14 @@ def check(store: Store, report: Report, *, content: bool = True) -> Iterator[str
     Args:
         store: which.
         report: hears of every layer that is read.
-        content: read and hash every layer; without it only descriptions and links are looked at.
+        content: read and hash every layer and blob; without it only descriptions and links are looked at.
     """
     yield from _names(store)
     yield from _images(store)
     yield from _layers(store, report, content)
     yield from _containers(store)
+    if content:
+        yield from store.content.check()
     yield from _strays(store)
 
 
@@ -36,11 +38,8 @@ def _names(store: Store) -> Iterator[str]:
     except LaminaError as error:
         yield str(error)
         return
+    yield from store.references.check()
     for text, image_id in names.items():
-        try:
-            reference.parse(text)
-        except reference.InvalidReference as error:
-            yield f"repositories.json: {error}"
         if image_id not in store.images:
             yield f"{text} names image {image_id}, which does not exist"
 
@@ -57,9 +56,7 @@ def _images(store: Store) -> Iterator[str]:
         for diff_id, chain_id in zip(image.diff_ids, digest.chains(image.diff_ids), strict=True):
             if chain_id not in store.layers and image_id in store.images:
                 yield f"image {image_id}: its layer {chain_id} (diff id {diff_id}) is missing"
-        parent = store.images.parent(image_id)
-        if parent is not None and parent not in store.images:
-            yield f"image {image_id}: its parent {parent} does not exist"
+        yield from store.images.check(image_id)
     for image_id in store.images.facts():
         if image_id not in store.images:
             yield f"imagedb/metadata knows image {image_id}, which does not exist"

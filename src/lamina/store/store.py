@@ -58,6 +58,7 @@ class Store:
     Raises:
         UnknownDriver: the root has another driver, or several and none was named.
         PermissionDenied: the folder is not ours to use.
+        FailedPrecondition: a file is in the folder's place.
     """
 
     def __init__(self, root: str, driver: str = "") -> None:
@@ -72,6 +73,8 @@ class Store:
             self._open()
         except PermissionError as error:
             raise PermissionDenied(f"the store {root} is not yours: {error.strerror} ({error.filename})") from error
+        except (NotADirectoryError, FileExistsError) as error:
+            raise FailedPrecondition(f"the store {root} is no folder ({error.filename} is in its place)") from error
 
     def _open(self) -> None:
         name = self.driver_name
@@ -114,6 +117,7 @@ class Store:
             return probe.choose(folder, privileged=self.privileged)[0]
 
     def _make(self) -> None:
+        os.makedirs(self.paths.root, 0o710, exist_ok=True)
         _make_folders(self.paths.folders(self.driver_name))
         with self.lock():
             References(ImagePaths(self.paths.image(self.driver_name), self.paths.index).repositories).create()
@@ -262,12 +266,19 @@ class Store:
                 while chain_id is not None and chain_id not in needed and chain_id in self.layers:
                     if _is_left(chain_id, claimed):
                         break
-                    below = self.layers.get(chain_id).parent
+                    below = self._below(chain_id)
                     retired.append((chain_id, self.layers.retire(lease, chain_id)))
                     chain_id = below
         for _, name in retired:
             self.layers.finish(lease, name)
         return [chain_id for chain_id, _ in retired]
+
+    def _below(self, chain_id: Digest) -> Digest | None:
+        """Return the layer below one; None also where damage hides it: `check` finds what that leaves."""
+        try:
+            return self.layers.parent(chain_id)
+        except LaminaError:
+            return None
 
     @contextlib.contextmanager
     def temporary_folder(self, lease: Lease) -> Iterator[str]:

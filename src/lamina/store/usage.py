@@ -55,7 +55,7 @@ def _add_chain(layers: Layers, needed: set[Digest], top: Digest) -> None:
     while chain_id is not None and chain_id not in needed:
         needed.add(chain_id)
         try:
-            chain_id = layers.get(chain_id).parent
+            chain_id = layers.parent(chain_id)
         except LaminaError:
             return
 

@@ -254,6 +254,8 @@ def _content(record: _Record, open_file: Open) -> Iterator[bytes]:
             crc = _crc(data, crc)
             left -= len(data)
             yield data
+    except OSError as error:
+        raise SplitDamaged(f"{os.fsdecode(record.path)!r} cannot be read: {error.strerror}") from error
     finally:
         os.close(fd)
     if left or crc.to_bytes(8, "big") != record.payload:
