@@ -78,8 +78,8 @@ class _Joined:
     def read(self, size: int = -1, /) -> bytes:
         if not self._head:
             return self._rest.read(size)
-        if size < 0:
-            data, self._head = self._head + self._rest.read(), b""
+        if size < 0 or size > len(self._head):
+            data, self._head = self._head + self._rest.read(size if size < 0 else size - len(self._head)), b""
         else:
             data, self._head = self._head[:size], self._head[size:]
         return data

@@ -157,3 +157,25 @@ def test_a_mistake_is_told(workshop: Workshop, text: str, kind: type[LaminaError
 def test_an_unknown_target_is_told(workshop: Workshop) -> None:
     with pytest.raises(UnknownStage, match="nope"):
         workshop.build("FROM base AS one\n", target="nope")
+
+
+def test_add_unpacks_a_tar_however_it_is_packed(workshop: Workshop) -> None:
+    workshop.write({"t/inner": "inner"})
+    for kind in ("", "gz", "bz2", "xz"):
+        with tarfile.open(os.path.join(workshop.context, f"a{kind}.tar"), f"w:{kind}") as tar:
+            tar.add(os.path.join(workshop.context, "t/inner"), "inner")
+        built = workshop.build(f"FROM base\nADD a{kind}.tar /x/\n")
+        assert workshop.files(built) == {"base": b"base\n", "x/inner": b"inner"}
+
+
+def test_the_umask_makes_no_difference(workshop: Workshop) -> None:
+    workshop.write({"a": "a"})
+    text = "FROM base\nCOPY a /new/folder/\nWORKDIR /work/here\n"
+    built = []
+    for mask in (0o022, 0o077):
+        before = os.umask(mask)
+        try:
+            built.append(workshop.build(text, arguments={"SOURCE_DATE_EPOCH": "1"}, cached=False))
+        finally:
+            os.umask(before)
+    assert built[0] == built[1]

@@ -3,12 +3,15 @@
 import argparse
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FailedPrecondition, InvalidArgument, LaminaError, NotSupported
 from ..events import Event, Output
 from .parser import Parser
 from .shell import Shell
+
+if TYPE_CHECKING:
+    from ..oci.reference import Reference
 
 _NETWORKS = {"default": "host", "": "host", "host": "host", "none": "none"}
 
@@ -83,7 +86,7 @@ def _options(options: argparse.Namespace, shell: Shell) -> Any:
 
     if options.network not in _NETWORKS:
         raise NotSupported(f"network {options.network!r} is not supported: there are none and host")
-    names = tuple(reference.parse(text).tagged() for text in options.tag)
+    names = tuple(_name(text) for text in options.tag)
     if by_digest := next((name for name in names if name.digest), None):
         raise reference.InvalidReference(str(by_digest), "an image cannot be tagged by digest")
     return Options(
@@ -94,6 +97,16 @@ def _options(options: argparse.Namespace, shell: Shell) -> Any:
         cached=not options.no_cache,
         network=_NETWORKS[options.network],
     )
+
+
+def _name(text: str) -> "Reference":
+    from ..oci import reference
+    from .wishes import BadOption
+
+    try:
+        return reference.parse(text).tagged()
+    except reference.InvalidReference as error:
+        raise BadOption(f'invalid argument "{text}" for "-t, --tag" flag: {error}') from error
 
 
 def _pairs(texts: list[str]) -> list[tuple[str, str, str]]:

@@ -47,7 +47,8 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     from ..render.table import QUIET, Table
 
     images = list(_chosen(shell.engine.images(), options))
-    rows = list(_rows(images, options))
+    patterns = options.arguments + [text.partition("=")[2] for text in options.filter if text.startswith("reference=")]
+    rows = list(_rows(images, options, patterns))
     if options.quiet:
         rows = list({row["ID"]: row for row in rows}.values())
     default = _WITH_DIGEST if options.digests else _DEFAULT
@@ -86,15 +87,15 @@ def _filter(text: str, images: list["ImageSummary"]) -> Any:
 
 
 def _reference_filter(pattern: str) -> Any:
+    return lambda image: any(_matches(text, [pattern]) for text in (*image.tags, *image.digests))
+
+
+def _matches(name: str, patterns: list[str]) -> bool:
+    """Tell whether a reference, or its repository, is what all patterns ask for."""
     from fnmatch import fnmatchcase
 
-    def accepts(image: "ImageSummary") -> bool:
-        return any(
-            fnmatchcase(text, pattern) or fnmatchcase(text.rpartition(":")[0], pattern)
-            for text in (*image.tags, *image.digests)
-        )
-
-    return accepts
+    repository = name.partition("@")[0] if "@" in name else name.rpartition(":")[0]
+    return all(fnmatchcase(name, pattern) or fnmatchcase(repository, pattern) for pattern in patterns)
 
 
 def _created(name: str, images: list["ImageSummary"]) -> int:
@@ -106,15 +107,19 @@ def _created(name: str, images: list["ImageSummary"]) -> int:
     raise ImageNotFound(name)
 
 
-def _rows(images: Iterable["ImageSummary"], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield a row for each name of an image, and one for an image without."""
+def _rows(
+    images: Iterable["ImageSummary"], options: argparse.Namespace, patterns: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each name of an image that fits all patterns, and one for an image without names."""
     from ..oci import digest, times
     from ..render import units
 
     now = time.time()
     for image in images:
-        by_repository: dict[str, str] = dict(text.split("@") for text in image.digests)
-        names = [(*text.rsplit(":", 1), by_repository.get(text.rsplit(":", 1)[0], "<none>")) for text in image.tags]
+        tags = [text for text in image.tags if _matches(text, patterns)]
+        digests = [text for text in image.digests if _matches(text, patterns)]
+        by_repository: dict[str, str] = dict(text.split("@") for text in digests)
+        names = [(*text.rsplit(":", 1), by_repository.get(text.rsplit(":", 1)[0], "<none>")) for text in tags]
         tagged = {name[0] for name in names}
         names += [(name, "<none>", value) for name, value in by_repository.items() if name not in tagged]
         for repository, tag, content in names or [("<none>", "<none>", "<none>")]:

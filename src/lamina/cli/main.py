@@ -151,7 +151,7 @@ def _resolve(words: list[str]) -> tuple[str, list[str]]:
         inner = GROUPS[name].get(rest[0])
         if inner is None:
             raise Usage(f"lamina: unknown command: lamina {name} {rest[0]}\n\n" + _more(f"lamina {name}"), 1)
-        return inner, rest[1:]
+        return inner, ["--type", name, *rest[1:]] if inner == "inspect" else rest[1:]
     if name not in COMMANDS:
         raise Usage(f"lamina: unknown command: lamina {name}\n\n" + _more("lamina"), 1)
     return name, rest

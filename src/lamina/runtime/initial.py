@@ -33,7 +33,10 @@ def _make(root: Root, path: bytes, kind: int) -> None:
         os.unlink(name, dir_fd=folder)
     if kind == stat.S_IFDIR:
         os.mkdir(name, 0o755, dir_fd=folder)
+        os.chmod(name, 0o755, dir_fd=folder)  # whatever the caller's umask
     elif kind == stat.S_IFLNK:
         os.symlink(b"/proc/mounts", name, dir_fd=folder)
     else:
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o755, dir_fd=folder))
+        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o755, dir_fd=folder)
+        os.fchmod(fd, 0o755)
+        os.close(fd)

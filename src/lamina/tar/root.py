@@ -222,6 +222,7 @@ class Root:
             os.unlink(part, dir_fd=fd)
             self.covering.append(b"/".join([*done, part]))
         os.mkdir(part, 0o755, dir_fd=fd)
+        os.chmod(part, 0o755, dir_fd=fd)  # whatever the caller's umask: the mode goes into digests
         self.made.append(b"/".join([*done, part]))
         return os.open(part, _OPEN, dir_fd=fd)
 
