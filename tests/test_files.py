@@ -108,6 +108,18 @@ def test_killed_at_any_moment_it_is_the_old_or_the_new(tmp_path: Path) -> None:
         assert len(set(lines[:-1])) == 1
 
 
+def test_the_mode_of_what_a_link_names_stays(tmp_path: Path) -> None:
+    (tmp_path / "file").touch(0o600)
+    (tmp_path / "link").symlink_to("file")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for name, mode in ((b"link", 0o600), (b"file", 0o4751)):
+            files.chmod(name, 0o4751, folder)
+            assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+    finally:
+        os.close(folder)
+
+
 class TestRemoveTree:
     def test_absent(self, tmp_path: Path) -> None:
         files.remove_tree(str(tmp_path / "absent"))

@@ -93,6 +93,16 @@ def syncfs(path: str) -> None:
         os.close(fd)
 
 
+def chmod(name: bytes, mode: int, dir_fd: int) -> None:
+    """Set the mode of a file in a directory; a link is not followed, also one that just took the file's place."""
+    fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        if not stat.S_ISLNK(os.fstat(fd).st_mode):
+            os.chmod(b"/proc/self/fd/%d" % fd, mode)
+    finally:
+        os.close(fd)
+
+
 @functools.cache
 def libc() -> "ctypes.CDLL":
     """Return the C library, for the calls that Python has not."""

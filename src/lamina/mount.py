@@ -67,12 +67,12 @@ def detached(mount: Mount) -> int:
         MountDenied: the caller has no right to mount.
         MountFailed: the kernel refused.
     """
-    if not mount.lowers:
-        return os.open(os.path.join(mount.home, mount.upper), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        if not mount.lowers:
+            return os.open(os.path.join(mount.home, mount.upper), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         return _overlay(mount)
     except OSError as error:
-        if not _is_old_kernel(error):
+        if not (mount.lowers and _is_old_kernel(error)):
             raise _refused(mount, error) from error
     with Namespace() as namespace:
         return namespace.run(_overlay_in_namespace, mount)
@@ -160,7 +160,8 @@ def _overlay_by_text(mount: Mount, path: str) -> None:
 def _refused(mount: Mount, error: OSError) -> MountDenied | MountFailed:
     if error.errno in (errno.EPERM, errno.EACCES):
         return MountDenied("mounting layers needs root (CAP_SYS_ADMIN)")
-    return MountFailed(f"cannot mount {len(mount.lowers)} layers of {mount.home}: {error.strerror}")
+    what = f"{len(mount.lowers)} layers of {mount.home}" if mount.lowers else os.path.join(mount.home, mount.upper)
+    return MountFailed(f"cannot mount {what}: {error.strerror}")
 
 
 class Namespace:

@@ -162,7 +162,7 @@ def test_an_unknown_target_is_told(workshop: Workshop) -> None:
 def test_add_unpacks_a_tar_however_it_is_packed(workshop: Workshop) -> None:
     workshop.write({"t/inner": "inner"})
     for kind in ("", "gz", "bz2", "xz"):
-        with tarfile.open(os.path.join(workshop.context, f"a{kind}.tar"), f"w:{kind}") as tar:
+        with tarfile.open(os.path.join(workshop.context, f"a{kind}.tar"), f"w:{kind}") as tar:  # type: ignore[call-overload]
             tar.add(os.path.join(workshop.context, "t/inner"), "inner")
         built = workshop.build(f"FROM base\nADD a{kind}.tar /x/\n")
         assert workshop.files(built) == {"base": b"base\n", "x/inner": b"inner"}

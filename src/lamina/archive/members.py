@@ -1,5 +1,6 @@
 """The files of an archive, or of a folder, by name and in any order."""
 
+import errno
 import os
 import stat
 from typing import BinaryIO, Protocol
@@ -71,6 +72,7 @@ class Tarball(Members):
             name = clean(entry.name)
             if entry.type == REGULAR:
                 self._files[name] = (reader.position, entry.size)
+                self._links.pop(name, None)
             elif entry.type == SYMLINK:
                 self._links[name] = clean(_beside(name, entry.linkname))
             elif entry.type == HARDLINK:
@@ -131,16 +133,23 @@ class Folder(Members):
 
     def open(self, name: str) -> Reader:
         self.size(name)
-        folder, last = self._root.parent(clean(os.fsencode(name)))
+        folder, last = self._parent(name)
         return _Owned(os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder))
 
     def _lstat(self, name: str) -> os.stat_result | None:
         try:
-            folder, last = self._root.parent(clean(os.fsencode(name)))
+            folder, last = self._parent(name)
             info = os.lstat(last, dir_fd=folder)
-        except (FileNotFoundError, NotBelow, Breakout):
+        except (NotBelow, Breakout):
+            return None
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
+                raise
             return None
         return info if stat.S_ISREG(info.st_mode) else None
+
+    def _parent(self, name: str) -> tuple[int, bytes]:
+        return self._root.parent(self._root.follow(clean(os.fsencode(name))))
 
 
 class _Owned:

@@ -57,7 +57,7 @@ class Place:
         info: its lstat, None if nothing is there.
 
     Raises:
-        CannotCopy: the path ends as that of a directory, and is that of something else.
+        CannotCopy: the path ends as that of a directory, and is that of something else; links lead in a circle.
     """
 
     def __init__(self, root: Root, path: str, where: str, *, follow: bool) -> None:
@@ -68,7 +68,10 @@ class Place:
         self.wants_contents = path.endswith("/.") or path == "."
         given = clean(os.fsencode(path))
         self.name = given.rpartition(b"/")[2]
-        self.path = _resolved(root, given, where, follow or self.wants_directory)
+        try:
+            self.path = root.follow(given) if follow or self.wants_directory else given
+        except NotBelow as error:
+            raise CannotCopy(f"{error} in {where}") from error
         self.info = _lstat(root, self.path)
         if self.wants_directory and self.info is not None and not stat.S_ISDIR(self.info.st_mode):
             raise CannotCopy(f"{path} is not a directory")
@@ -184,28 +187,3 @@ def _lstat(root: Root, path: bytes) -> os.stat_result | None:
         return os.lstat(name, dir_fd=folder)
     except (FileNotFoundError, NotBelow):
         return None
-
-
-def _resolved(root: Root, path: bytes, where: str, follow: bool) -> bytes:
-    """Return a clean path whose last component is no link, if links are to be followed."""
-    for _ in range(40):
-        info = _lstat(root, path)
-        if not follow or info is None or not stat.S_ISLNK(info.st_mode):
-            return path
-        folder, name = root.parent(path)
-        target = os.readlink(name, dir_fd=folder)
-        above = root.detour(path.rpartition(b"/")[0])
-        base = path.rpartition(b"/")[0] if above is None else above
-        path = _clamped(target if target.startswith(b"/") else _join(base, target))
-    raise CannotCopy(f"too many symbolic links at {os.fsdecode(path)} in {where}")
-
-
-def _clamped(path: bytes) -> bytes:
-    """Return a clean path; what would lead above the root stays at it, as in a container."""
-    parts: list[bytes] = []
-    for part in path.split(b"/"):
-        if part == b"..":
-            parts = parts[:-1]
-        elif part not in (b"", b"."):
-            parts.append(part)
-    return b"/".join(parts)

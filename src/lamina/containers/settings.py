@@ -79,7 +79,7 @@ def bind(text: str) -> Bind:
         NotSupported: it names a volume, or has options that are not offered yet.
     """
     source, *rest = text.split(":")
-    if len(rest) not in (1, 2) or not rest[0].startswith("/") or os.path.normpath(rest[0]) == "/":
+    if len(rest) not in (1, 2) or not rest[0].startswith("/") or os.path.normpath(rest[0]) in ("/", "//"):
         raise InvalidSetting(f"invalid volume specification: {text!r}: expected /source:/destination[:ro]")
     if not source.startswith("/"):
         raise NotSupported(f"volume {source!r}: named volumes are not supported yet, name a directory by its path")

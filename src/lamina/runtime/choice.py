@@ -105,6 +105,8 @@ def _try(run_root: str, path: str) -> str:
         done = subprocess.run(command, stdin=null, capture_output=True, timeout=30, check=False)
     except subprocess.TimeoutExpired:
         return "it hangs"
+    except OSError as error:  # it is no program of this machine
+        return error.strerror or str(error)
     finally:
         remove_tree(folder)
     text = done.stderr.decode(errors="replace").strip()

@@ -31,23 +31,33 @@ def run(spawn: Callable[[Streams], int], streams: Streams, started: Callable[[in
 
 
 def _copy(ours: int, streams: Streams) -> None:
-    """Copy both ways until the other side of the terminal is closed."""
-    sources = [ours, streams.stdin]
+    """Copy both ways until the other side of the terminal is closed; neither way waits for the other."""
+    os.set_blocking(ours, False)
+    source, typed = [streams.stdin], b""
     while True:
-        ready, _, _ = select.select(sources, [], [])
+        ready, takes, _ = select.select([ours] if typed else [ours, *source], [ours] if typed else [], [])
         if streams.stdin in ready:
-            data = os.read(streams.stdin, CHUNK)
-            if data:
-                _write(ours, data)
-            else:
-                _write(ours, b"\x04")
-                sources.remove(streams.stdin)
+            typed = os.read(streams.stdin, CHUNK)
+            if not typed:
+                source, typed = [], b"\x04"
+        if takes:
+            typed = typed[_send(ours, typed) :]
         if ours in ready:
             try:
                 data = os.read(ours, CHUNK)
             except OSError:  # the last process on the other side is gone
                 return
             _write(streams.stdout, data)
+
+
+def _send(ours: int, data: bytes) -> int:
+    """Write what fits; to nobody, everything does."""
+    try:
+        return os.write(ours, data)
+    except BlockingIOError:
+        return 0
+    except OSError:  # the reader tells the same
+        return len(data)
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -5,6 +5,7 @@ user:group      both by name or number; no other groups
 """
 
 import os
+import stat
 
 from ..errors import InvalidArgument
 from ..tar.root import NotBelow, Root, clean
@@ -12,6 +13,7 @@ from .values import User
 
 _LIMIT = 16 << 20
 _MAX_ID = (1 << 31) - 1
+_MAX_DIGITS = 20
 
 
 class UnknownUser(InvalidArgument):
@@ -59,11 +61,17 @@ def owner(root: Root, text: str) -> tuple[int, int]:
 
 
 def _lines(root: Root, path: bytes, fields: int) -> list[list[str]]:
-    """Return the rows of a file of the tree; a missing file has none, and rows that are too short do not count."""
+    """Return the rows of a file of the tree, links followed; rows that are too short do not count.
+
+    What is missing, or no file, has none.
+    """
     try:
-        folder, name = root.parent(clean(path))
+        folder, name = root.parent(root.follow(clean(path)))
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except (OSError, NotBelow):
+        return []
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
         return []
     with open(fd, encoding="utf-8", errors="replace") as file:
         rows = [line.rstrip("\n").split(":") for line in file.read(_LIMIT).splitlines()]
@@ -81,6 +89,6 @@ def _number(text: str) -> int:
 
 
 def _id(text: str, otherwise: str) -> int:
-    if not text.isdigit() or int(text) > _MAX_ID:
+    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS or int(text) > _MAX_ID:
         raise UnknownUser(otherwise)
     return int(text)

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable
 
 from ..errors import Conflict
-from ..files import remove_tree
+from ..files import chmod, remove_tree
 from ..streams import CHUNK
 from ..tar.root import NotBelow, Root
 
@@ -92,8 +92,8 @@ class Copier:
         self._describe(folder, name, info, place, new)
 
     def describe(self, folder: int, name: bytes, info: os.stat_result, to: bytes) -> None:
-        """Give what is at a clean path the metadata of a file or directory."""
-        self._describe(folder, name, info, *self._target.parent(to))
+        """Give what is at a clean path, links followed, the metadata of a file or directory."""
+        self._describe(folder, name, info, *self._target.parent(self._target.follow(to)))
 
     def _describe(self, folder: int, name: bytes, info: os.stat_result, place: int, new: bytes) -> None:
         mode = stat.S_IMODE(info.st_mode) if self._mode is None else self._mode
@@ -192,7 +192,7 @@ def copy_metadata(
         os.chown(new, uid, gid, dir_fd=to, follow_symlinks=False)
     _copy_xattrs(b"/proc/self/fd/%d/%b" % (folder, name), b"/proc/self/fd/%d/%b" % (to, new))
     if not stat.S_ISLNK(info.st_mode):
-        os.chmod(new, stat.S_IMODE(info.st_mode) if mode is None else mode, dir_fd=to)
+        chmod(new, stat.S_IMODE(info.st_mode) if mode is None else mode, to)
     os.utime(new, ns=(info.st_atime_ns, info.st_mtime_ns), dir_fd=to, follow_symlinks=False)
 
 

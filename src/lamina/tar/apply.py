@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 
 from ..errors import LaminaError, ResourceExhausted
-from ..files import remove_tree
+from ..files import chmod, remove_tree
 from . import whiteout
 from .header import (
     BLOCK_DEVICE,
@@ -261,7 +261,7 @@ class _Applier:
         folder = self._clear(path)
         os.mknod(name, kinds[entry.type] | 0o600, os.makedev(entry.major, entry.minor), dir_fd=folder)
         self._describe_at(folder, name, entry)
-        os.chmod(name, entry.mode, dir_fd=folder)
+        chmod(name, entry.mode, folder)
 
     def _describe_at(self, folder: int, name: bytes, entry: Entry) -> None:
         """Set owner, attributes and times of what cannot be opened."""

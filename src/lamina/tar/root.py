@@ -17,6 +17,7 @@ from ..errors import InvalidArgument
 _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_LINKS = 40
 _NO_DIRECTORY = (errno.ELOOP, errno.ENOTDIR)
+_NO_LINK = (errno.ENOENT, errno.EINVAL)
 
 
 class Breakout(InvalidArgument):
@@ -127,6 +128,30 @@ class Root:
             fd = self._walk(path, make)
         self._open[path] = fd
         return fd
+
+    def follow(self, path: bytes) -> bytes:
+        """Return the clean path that a link at a clean path leads to; the path itself where no link is.
+
+        What it leads to need not be there. `..` at the root stays there, as in a container.
+
+        Raises:
+            NotBelow: links lead in a circle.
+        """
+        for _ in range(_MAX_LINKS):
+            above = path.rpartition(b"/")[0]
+            try:
+                folder, name = self.parent(path)
+                target = os.readlink(name, dir_fd=folder)
+            except NotBelow:
+                return path
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                return path
+            if not target.startswith(b"/"):
+                target = self._real.get(above, above) + b"/" + target
+            path = _clamped(target)
+        raise NotBelow(f"{os.fsdecode(path)!r}: too many symbolic links")
 
     def _step(self, path: bytes) -> int:
         """Open a directory from the one it is in, if that one is open; return -1 where it takes more."""
@@ -247,6 +272,17 @@ class Root:
 
 def _always(_fd: int, _name: bytes) -> bool:
     return True
+
+
+def _clamped(path: bytes) -> bytes:
+    """Return a clean path; what would lead above the root stays at it."""
+    parts: list[bytes] = []
+    for part in path.split(b"/"):
+        if part == b"..":
+            parts = parts[:-1]
+        elif part not in (b"", b"."):
+            parts.append(part)
+    return b"/".join(parts)
 
 
 def _swap(old: int, new: int) -> int:

@@ -1,0 +1,168 @@
+"""Union mounts without a place, and namespaces that nobody else sees."""
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests import traces
+
+from lamina import mount
+from lamina.mount import Mount, MountFailed, Namespace, attach, detached
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay]
+
+
+def by_text(wanted: Mount) -> int:
+    """Mount as kernels before 6.13 need it."""
+    with Namespace() as namespace:
+        return namespace.run(mount._overlay_in_namespace, wanted)
+
+
+WAYS: list[Callable[[Mount], int]] = [detached, by_text]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    for name in ("low", "high", "upper", "work", "place"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "low/a").write_text("low")
+    (tmp_path / "low/b").write_text("low")
+    (tmp_path / "high/b").write_text("high")
+    return tmp_path
+
+
+def overlay(home: Path, *, writable: bool = False) -> Mount:
+    return Mount(str(home), ("high", "low"), *(("upper", "work") if writable else ()))
+
+
+def read(fd: int) -> dict[str, str]:
+    """Return the files below a descriptor."""
+    folder = Path(f"/proc/self/fd/{fd}/")
+    return {name: (folder / name).read_text() for name in sorted(os.listdir(folder))}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_topmost_shows_and_cannot_be_changed(home: Path, way: Callable[[Mount], int]) -> None:
+    fd = way(overlay(home))
+    try:
+        assert read(fd) == {"a": "low", "b": "high"}
+        with pytest.raises(OSError, match="Read-only file system") as caught:
+            os.mkdir("new", dir_fd=fd)
+        assert caught.value.errno == errno.EROFS
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_written_goes_to_the_upper_one(home: Path, way: Callable[[Mount], int]) -> None:
+    for _ in range(2):
+        fd = way(overlay(home, writable=True))
+        os.rmdir("new", dir_fd=fd) if (home / "upper/new").exists() else os.mkdir("new", dir_fd=fd)
+        os.close(fd)
+    assert sorted(os.listdir(home / "low")) == ["a", "b"]
+    assert os.listdir(home / "upper") == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nobody_sees_it_and_it_goes_with_its_descriptor(home: Path, way: Callable[[Mount], int]) -> None:
+    before = len(os.listdir("/proc/self/fd")), threading.active_count(), os.getcwd()
+    with traces.tidy(str(home)):
+        fd = way(overlay(home, writable=True))
+        assert traces.mounts(str(home)) == []
+        os.close(fd)
+        os.close(way(overlay(home, writable=True)))  # the upper directory is not in use
+    assert (len(os.listdir("/proc/self/fd")), threading.active_count(), os.getcwd()) == before
+
+
+def test_a_single_directory_is_shown_as_it_is(home: Path) -> None:
+    fd = detached(Mount(str(home), upper="low"))
+    try:
+        os.mkdir("new", dir_fd=fd)
+    finally:
+        os.close(fd)
+    assert (home / "low/new").is_dir()
+
+
+def test_hundreds_of_layers(home: Path) -> None:
+    names = tuple(f"directory{number}" for number in range(400))
+    for name in names:
+        (home / name).mkdir()
+        (home / name / name).write_text(name)
+    fd = detached(Mount(str(home), names))
+    try:
+        assert len(os.listdir(f"/proc/self/fd/{fd}/")) == 400
+    finally:
+        os.close(fd)
+    with pytest.raises(MountFailed, match="cannot mount 400 layers: this kernel takes no more than fit a page"):
+        by_text(Mount(str(home), names))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Mount("@", ("high", "absent")), "cannot mount 2 layers of @: No such file or directory"),
+        (Mount("@", ("low/a",)), "cannot mount 1 layers of @: Not a directory"),
+        (Mount("@", ("low",), "upper", "absent"), "cannot mount 1 layers of @: No such file or directory"),
+        (Mount("@", upper="absent"), "cannot mount @/absent: No such file or directory"),
+        (Mount("@", upper="low/a"), "cannot mount @/low/a: Not a directory"),
+    ],
+)
+def test_what_cannot_be_mounted(home: Path, wanted: Mount, message: str) -> None:
+    wanted = Mount(str(home), wanted.lowers, wanted.upper, wanted.work)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(MountFailed, match=f"^{message.replace('@', str(home))}$"):
+        detached(wanted)
+    with Namespace() as namespace, pytest.raises(MountFailed):
+        namespace.run(attach, wanted, str(home / "place"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_place_in_a_namespace(home: Path, single: bool) -> None:
+    place = str(home / "place")
+    with Namespace() as namespace, Namespace() as other:
+        namespace.run(attach, Mount(str(home), upper="low") if single else overlay(home), place)
+        assert sorted(namespace.run(os.listdir, place)) == ["a", "b"]
+        assert namespace.run(lambda: subprocess.check_output(["ls", place])) == b"a\nb\n"
+        assert other.run(os.listdir, place) == os.listdir(place) == []
+    assert traces.mounts(str(home)) == []
+
+
+def test_what_a_call_raises_is_raised_and_the_namespace_goes_on() -> None:
+    with Namespace() as namespace:
+        with pytest.raises(ZeroDivisionError):
+            namespace.run(lambda: 1 // 0)
+        with pytest.raises(KeyboardInterrupt):
+            namespace.run(_interrupt)
+        assert namespace.run(lambda: 1) == 1
+        assert namespace.run(threading.get_ident) != threading.get_ident()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+DENIED = """
+import sys
+from lamina.mount import Mount, MountDenied, Namespace, detached
+
+for attempt in (lambda: detached(Mount(sys.argv[1], ("high", "low"))), Namespace().__enter__):
+    try:
+        attempt()
+    except MountDenied as error:
+        print(error)
+"""
+
+
+def test_who_may_not_mount(home: Path) -> None:
+    command = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-all", sys.executable, "-c", DENIED, str(home)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "mounting layers needs root (CAP_SYS_ADMIN)",
+        "a mount namespace needs root (CAP_SYS_ADMIN): Operation not permitted",
+    ], done.stderr
