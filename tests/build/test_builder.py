@@ -179,3 +179,12 @@ def test_the_umask_makes_no_difference(workshop: Workshop) -> None:
         finally:
             os.umask(before)
     assert built[0] == built[1]
+
+
+def test_an_owner_without_root_is_refused(tmp_path: os.PathLike[str]) -> None:
+    workshop = Workshop(os.fspath(tmp_path), "vfs")
+    workshop.engine._store.privileged = False
+    workshop.write({"a": "a"})
+    assert workshop.build("FROM scratch\nCOPY --chown=0:0 a /a\n")
+    with pytest.raises(Malformed, match=r"ockerfile:3: .*--chown=5:6 needs root"):
+        workshop.build("FROM scratch\nCOPY a /a\nADD --chown=5:6 a /b\n")

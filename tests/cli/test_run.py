@@ -204,3 +204,15 @@ def test_the_network_of_the_host(lamina: Lamina) -> None:
     theirs = lamina("run", "--rm", "--network", "host", "tiny:1", "ls", "/sys/class/net").stdout.split()
     assert sorted(theirs) == ours
     assert lamina("run", "--rm", "tiny:1", "cat", "/proc/net/dev").stdout.count(":") == len(ours)
+
+
+def test_a_volume_of_the_image_is_a_directory(lamina: Lamina) -> None:
+    dockerfile = b"FROM tiny:1\nVOLUME /kept/here\nRUN echo x > /kept/here/file\n"
+    lamina("build", "-q", "-t", "kept:1", "-", input=dockerfile)
+    assert lamina(*RUN, "kept:1", "sh", "-c", "cd /kept/here && echo in").stdout == "in\n"
+
+
+def test_a_path_that_climbs_above_the_root_stays_at_it(lamina: Lamina, tmp_path: pathlib.Path) -> None:
+    lamina("run", "--name", "one", "--network", "none", "tiny:1", "sh", "-c", "echo x > /file")
+    lamina("cp", "one:../../file", str(tmp_path / "copied"))
+    assert (tmp_path / "copied").read_text() == "x\n"

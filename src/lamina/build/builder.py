@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ..containers.life import Containers
 from ..dockerfile import expand, parser
 from ..dockerfile.expand import BadSubstitution
-from ..dockerfile.instructions import Dockerfile, Instruction, Label, Stage
+from ..dockerfile.instructions import Add, Copy, Dockerfile, Instruction, Label, Stage
 from ..dockerfile.mistakes import Malformed
 from ..errors import InvalidArgument, NotFound
 from ..events import Problem, Report
@@ -47,6 +47,10 @@ class BaseNotFound(NotFound):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"No such image: {name}: pulling is not supported yet, so load or build it first")
+
+
+_ROOT = ("", "0", "0:0", "root", "root:root")
+"""What `--chown` may say without root."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -152,6 +156,9 @@ class _Build:
     def _do(self, dispatch: Dispatch, one: Instruction, state: State) -> None:
         if not isinstance(one, Label) or one.line:  # labels of the command line are taken as they are
             one = self._expanded(one, state.arguments.visible(state.env))
+        if isinstance(one, Add | Copy) and one.chown not in _ROOT and not self._store.privileged:
+            what = f"--chown={one.chown} needs root: without it all files of an image belong to root"
+            raise Malformed(self._name, one.line, what)
         dispatch.do(one, state)
 
     def _expanded(self, one: _One, env: Mapping[str, str]) -> _One:

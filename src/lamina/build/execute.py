@@ -66,7 +66,8 @@ def _process(containers: Containers, container: str, job: Job, root: Root) -> Pr
     folder = containers.records.folder(container)
     user = users.find(root, job.run.user)
     cwd = job.run.working_dir or "/"
-    root.directory(clean(os.fsencode(cwd)), make=True)
+    for place in (cwd, *(job.run.volumes or ())):
+        root.directory(clean(os.fsencode(place)), make=True)
     hostname = os.uname().nodename if job.network == "host" else container[:12]
     return Process(
         tuple(job.words),

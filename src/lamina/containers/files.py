@@ -66,7 +66,7 @@ class Place:
         self.where = where
         self.wants_directory = path.endswith(("/", "/."))
         self.wants_contents = path.endswith("/.") or path == "."
-        given = clean(os.fsencode(path))
+        given = clean(os.fsencode(os.path.normpath(f"/{path}")))  # what climbs above the root stays at it
         self.name = given.rpartition(b"/")[2]
         try:
             self.path = root.follow(given) if follow or self.wants_directory else given

@@ -287,7 +287,8 @@ class Containers:
         run = record.config
         user = users.find(root, run.user)
         cwd = run.working_dir or "/"
-        root.directory(clean(os.fsencode(cwd)), make=True)
+        for place in (cwd, *(run.volumes or ())):
+            root.directory(clean(os.fsencode(place)), make=True)
         binds = [settings.bind(text) for text in record.host.binds]
         for bind in binds:
             os.makedirs(bind.source, exist_ok=True) if not os.path.lexists(bind.source) else None
