@@ -216,3 +216,11 @@ def test_a_path_that_climbs_above_the_root_stays_at_it(lamina: Lamina, tmp_path:
     lamina("run", "--name", "one", "--network", "none", "tiny:1", "sh", "-c", "echo x > /file")
     lamina("cp", "one:../../file", str(tmp_path / "copied"))
     assert (tmp_path / "copied").read_text() == "x\n"
+
+
+def test_one_that_goes_by_itself_is_removed_by_force(lamina: Lamina) -> None:
+    process = lamina.start(*RUN, "--name", "one", "tiny:1", "sh", "-c", "echo ready; sleep 100")
+    _wait_for(process, b"ready\n")
+    done = lamina("rm", "-f", "one")
+    assert (done.stdout, done.stderr) == ("one\n", "")
+    assert _end(process) == (137, b"", b"")

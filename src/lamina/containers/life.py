@@ -127,8 +127,11 @@ class Containers:
             ContainerRuns: its process runs.
         """
         with self.store.writing() as lease:
-            while not self._try_to_remove(lease, record, force=force):
-                time.sleep(_PATIENCE)
+            if self._try_to_remove(lease, record, force=force):
+                return
+            with contextlib.suppress(ContainerNotFound):  # its runner, which we waited for, has removed it
+                while not self._try_to_remove(lease, record, force=force):
+                    time.sleep(_PATIENCE)
 
     def _try_to_remove(self, lease: Lease, record: Record, *, force: bool) -> bool:
         """Remove a container if nobody uses it; return whether it is done."""
