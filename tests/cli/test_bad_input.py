@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from bench.images import Image
-from tests import disks, peers, tars
+from tests import disks, peers, tars, unprivileged
 from tests.cli.place import BIN, Lamina
 from tests.peers import PATH, Result, Tool
 
@@ -22,7 +22,6 @@ from lamina.containers.settings import Wish
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
-NOBODY = ("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups")
 LIMIT = 4 << 20
 
 
@@ -326,10 +325,9 @@ def test_no_runtime_installed(lamina: Lamina) -> None:
 
 def test_not_root(lamina: Lamina, tmp_path: pathlib.Path) -> None:
     peers.need(Tool("setpriv").missing())
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == 0 and not parent.stat().st_mode & 1:
-            os.chmod(parent, parent.stat().st_mode | 0o11)
-    theirs = Tool(NOBODY[0], *NOBODY[1:], f"{BIN}/lamina", env=lamina.env)
+    unprivileged.open_way(tmp_path)
+    nobody, *words = unprivileged.command(f"{BIN}/lamina")
+    theirs = Tool(nobody, *words, env=lamina.env)
     for command in (("images",), ("run", "tiny:1"), ("system", "check"), ("tag", "tiny:1", "a")):
         done = theirs(*command, check=False)
         assert "is not yours" in refused(done, 125 if command[0] == "run" else 1), done

@@ -87,7 +87,7 @@ SCENES = {
         = tag tiny:1 tiny:1
         set images --format '{{.Repository}}:{{.Tag}}'
         = rmi other:2
-        = rmi localhost:5000/a/b nobody
+        out rmi localhost:5000/a/b nobody
         out rmi -f nobody
         = create --network none --name holder tiny:1 true
         = rmi tiny:1
@@ -205,8 +205,8 @@ SCENES = {
         = run --rm --network none --entrypoint '' tiny:1 echo c
         = run --rm --network none -h box tiny:1 sh -c 'hostname; cat /etc/hostname'
         = run --rm --network none --read-only tiny:1 touch /x
-        = run --rm --network none -v ./text:/file:ro tiny:1 sh -c 'cat /file; echo x > /file'
-        = run --rm --network none -v ./made:/made tiny:1 sh -c 'echo x > /made/x; ls /made'
+        = run --rm --network none -v {here}/text:/file:ro tiny:1 sh -c 'cat /file; echo x > /file'
+        = run --rm --network none -v {here}/made:/made tiny:1 sh -c 'echo x > /made/x; ls /made'
         = run --rm --network none tiny:1 sh -c 'umask; ulimit -n; ls -ld / /etc /dev/shm /tmp | cut -c1-10; ls /dev'
         = run --rm --network none tiny:1 sh -c 'grep Cap /proc/self/status; cat /proc/self/oom_score_adj'
         = run --rm --network none tiny:1 sh -c 'grep -v " / \| /etc/" /proc/mounts | cut -d " " -f 2,3 | sort'
@@ -266,11 +266,12 @@ def test_scene(tools: dict[str, Tool], scene: str, tiny: Image, tmp_path: pathli
             for tool in tools.values():
                 tool("load", "-q", "-i", tiny.path)
             continue
-        how, *arguments = shlex.split(line.strip().replace("{tiny}", tiny.id[7:19]))
-        told = {
-            name: _told(tool(*arguments, check=False, cwd=str(tmp_path / name)), how, words[name])
-            for name, tool in tools.items()
-        }
+        told: dict[str, tuple[int, str, str]] = {}
+        for name, tool in tools.items():
+            here = str(tmp_path / name)
+            text = line.strip().replace("{tiny}", tiny.id[7:19]).replace("{here}", here)
+            how, *arguments = shlex.split(text)
+            told[name] = _told(tool(*arguments, check=False, cwd=here), how, words[name])
         if told["lamina"] != told["docker"]:
             differing.append(f"{line.strip()}\n  lamina: {told['lamina']}\n  docker: {told['docker']}")
     assert not differing, "\n" + "\n".join(differing)
@@ -286,8 +287,9 @@ def _told(done: Result, how: str, words: Words) -> tuple[int, str, str]:
 
 
 def _unattributed(text: str) -> str:
-    """Return an error without who says it, and without what docker adds below."""
-    text = re.sub(r"\n\n(Run|See) 'docker .*\n?", "\n", text)
+    """Return an error without who says it, and without what docker adds below; its client 20.10 ends some in a stop."""
+    text = re.sub(r"\.?\n+(Run|See) 'docker .*\n?", "\n", text)
+    text = re.sub(r"\.$", "", text, flags=re.MULTILINE)
     return re.sub(r"^(docker: )?(Error: |Error response from daemon: )?", "", text, flags=re.MULTILINE)
 
 

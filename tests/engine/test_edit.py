@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from tests import tars
+from tests import tars, unprivileged
 
 from lamina.engine import Engine
 from lamina.engine.editing import Edit
@@ -35,14 +35,9 @@ def test_the_example_works_without_root(tmp_path: pathlib.Path) -> None:
     (tmp_path / "site" / "index.html").write_text("hello")
     for path in (tmp_path, tmp_path / "site", tmp_path / "site" / "index.html"):
         os.chown(path, 12345, 12345)
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == 0 and not parent.stat().st_mode & 1:
-            os.chmod(parent, 0o711)
-    done = subprocess.run(
-        ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", sys.executable, "-c", SCRIPT, str(tmp_path)],
-        capture_output=True,
-        text=True,
-    )
+    unprivileged.open_way(tmp_path)
+    command = unprivileged.command(sys.executable, "-c", SCRIPT, str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     with Engine(str(tmp_path / "other")) as engine:
         with open(tmp_path / "site.tar", "rb") as file:

@@ -77,7 +77,7 @@ def _unquoted(name: str) -> tuple[str, bool]:
 def _word() -> re.Pattern[str]:
     """Match blanks, or one word; blanks after `<<` belong to it."""
     return re.compile(
-        rf"""[{SPACE}]++|(?:<<[\t\r ]*+|\\.|\\\Z|[^{SPACE}\\'"]|'[^']*+'|"(?:[^"\\]|\\.)*+")++""", re.DOTALL
+        rf"""[{SPACE}]++|(?:<<[\t\r ]*+|\\.|\\\Z|[^{SPACE}\\'"]|'[^']*+'|"(?:[^"\\]|\\.)*")+""", re.DOTALL
     )
 
 
@@ -89,7 +89,7 @@ def _opener() -> re.Pattern[str]:
 @functools.cache
 def _part() -> re.Pattern[str]:
     return re.compile(
-        rf"""(?P<plain>[^{SPACE}\\'"]++)|\\(?P<escaped>.)|\\\Z|'(?P<single>[^']*+)'|"(?P<double>(?:[^"\\]|\\.)*+)\"""",
+        rf"""(?P<plain>[^{SPACE}\\'"]++)|\\(?P<escaped>.)|\\\Z|'(?P<single>[^']*+)'|"(?P<double>(?:[^"\\]|\\.)*)\"""",
         re.DOTALL,
     )
 

@@ -77,9 +77,10 @@ def _blanks() -> re.Pattern[str]:
 def _word(escape: str, *, in_quotes: bool = False) -> re.Pattern[str]:
     """Match one word; `in_quotes` says that an escape counts in single quotes too.
 
-    Nothing here can match in two ways, and what was matched is never given back: time is linear.
+    Nothing here can match in two ways, and nothing stands behind it for which it would give something back: time is
+    linear. (Possessive groups, which would say so, match wrongly in Python before 3.11.5.)
     """
     e = re.escape(escape)
-    single = rf"'(?:[^'{e}]|{e}.)*+'?+" if in_quotes else "'[^']*+'?+"
-    double = rf'"(?:[^"{e}]|{e}.)*+"?+'
-    return re.compile(rf"""(?:[^{SPACE}'"{e}]|{e}.|{single}|{double})++""", re.DOTALL)
+    single = rf"'(?:[^'{e}]|{e}.)*'?" if in_quotes else "'[^']*+'?+"
+    double = rf'"(?:[^"{e}]|{e}.)*"?'
+    return re.compile(rf"""(?:[^{SPACE}'"{e}]|{e}.|{single}|{double})+""", re.DOTALL)

@@ -26,9 +26,10 @@ def spawn(command: list[str], streams: Streams, *, apart: bool = False) -> int:
         streams: what it gets.
         apart: put it into a process group of its own, which a terminal's ^C does not reach.
     """
-    group = 0 if apart else os.getpgrp()
     actions = _moves(streams.stdin, streams.stdout, streams.stderr)
-    return os.posix_spawn(command[0], command, _ENVIRONMENT, file_actions=actions, setpgroup=group, setsigdef=_HANDLED)
+    if apart:
+        return os.posix_spawn(command[0], command, _ENVIRONMENT, file_actions=actions, setpgroup=0, setsigdef=_HANDLED)
+    return os.posix_spawn(command[0], command, _ENVIRONMENT, file_actions=actions, setsigdef=_HANDLED)
 
 
 def _moves(*sources: int) -> list[tuple[int, int, int] | tuple[int, int]]:
