@@ -4,11 +4,13 @@ Every step here is durable when its call returns: the bytes, the name, and the f
 """
 
 import contextlib
+import errno
 import functools
 import io
 import os
+import select
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ EAGER = 16 << 20
 """Bytes of a new file after which they are sent on their way to the disk."""
 
 _SYNC_FILE_RANGE_WRITE = 2
+_IN_CHANGES = 0x2 | 0x80 | 0x100 | 0x200 | 0x400  # modify, moved to, create, delete, the folder itself deleted
 
 
 def fsync(path: str) -> None:
@@ -89,6 +92,24 @@ def syncfs(path: str) -> None:
     try:
         if libc().syncfs(fd):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def watched(folder: str) -> Iterator[Callable[[], None]]:
+    """Watch the files in a folder; yield what waits until one has changed, or a second has gone by (inotify(7))."""
+    fd = libc().inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+    if fd < 0:
+        raise OSError(errno.EMFILE, "cannot watch files", folder)
+    try:
+        libc().inotify_add_watch(fd, os.fsencode(folder), _IN_CHANGES)
+
+        def changed() -> None:
+            if select.select([fd], [], [], 1)[0]:
+                os.read(fd, 1 << 16)
+
+        yield changed
     finally:
         os.close(fd)
 

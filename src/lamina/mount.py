@@ -4,7 +4,8 @@ A detached mount is a descriptor: names are looked up below it with `dir_fd`, fr
 with the descriptor, also when the process is killed. Where a program needs a path, the mount is attached inside
 a `Namespace`, which nobody else sees and which ends with its thread.
 
-Sources: mount(2), fsopen(2), fsconfig(2), move_mount(2), mount_namespaces(7), the kernel's overlayfs.rst.
+Sources: mount(2), pivot_root(2), setns(2), fsopen(2), fsconfig(2), move_mount(2), mount_namespaces(7), the kernel's
+overlayfs.rst.
 """
 
 import ctypes
@@ -29,7 +30,8 @@ _ATTR_READONLY = 1
 _EMPTY_PATH = 4
 _AT_FDCWD = -100
 _CLONE_NEWNS = 0x20000
-_MS_RDONLY, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 4096, 16384, 1 << 18
+_MNT_DETACH = 2
+_MS_RDONLY, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 4096, 16384, 1 << 19
 _OPTIONS = ("index", "metacopy", "redirect_dir")
 _MAX_DATA = 4095
 
@@ -168,7 +170,8 @@ class Namespace:
     """A thread with a mount namespace of its own: a context manager.
 
     What `run` calls sees the mounts made there, and so do the programs that it starts. The mounts go when the
-    thread has ended and the last such program has.
+    thread has ended and the last such program has. What the host unmounts goes there too, so that nothing is kept
+    busy by a program that lives long.
     """
 
     def __init__(self) -> None:
@@ -215,9 +218,37 @@ class Namespace:
 def _unshare() -> None:
     try:
         _check(_libc().unshare(_CLONE_NEWNS))
-        _check(_libc().mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
+        _check(_libc().mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None))
+        _leave_chroot()
     except OSError as error:
         raise MountDenied(f"a mount namespace needs root (CAP_SYS_ADMIN): {error.strerror}") from error
+
+
+def _leave_chroot() -> None:
+    """Make the root that we see that of the namespace, if we are in a chroot.
+
+    Who enters a mount namespace later (setns(2), so `exec`) gets the namespace's root: it must be no other than ours.
+    """
+    ours = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    namespace = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
+    try:
+        _check(_libc().setns(namespace, _CLONE_NEWNS))
+        if os.path.samestat(os.fstat(ours), os.stat("/")):
+            return
+        os.fchdir(ours)
+        if _libc().syscall(_pivot_root(), b".", b".") < 0:
+            os.chroot(".")  # it is no mount of its own; nothing better can be had
+        else:
+            _check(_libc().umount2(b".", _MNT_DETACH))
+        os.chdir("/")
+    finally:
+        os.close(namespace)
+        os.close(ours)
+
+
+def _pivot_root() -> int:
+    """Return the number of the system call, for which the C library has no name."""
+    return 155 if os.uname().machine == "x86_64" else 41
 
 
 @cache

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from lamina.containers.host import Host
 from lamina.containers.records import (
     EXITED,
     RUNNING,
     ContainerNotFound,
-    Host,
     NameTaken,
     Record,
     RecordDamaged,

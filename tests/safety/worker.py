@@ -20,8 +20,8 @@ from lamina.engine import Engine
 from lamina.engine.containers import Wording
 from lamina.errors import AlreadyExists, Conflict, NotFound
 from lamina.oci import reference
+from lamina.runtime.bundle import StartFailed
 from lamina.runtime.children import Streams
-from lamina.runtime.foreground import StartFailed
 
 NAMES = ("a:1", "b:1", "c:1")
 

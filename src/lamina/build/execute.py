@@ -57,7 +57,7 @@ def execute(containers: Containers, container: str, job: Job, report: Report) ->
             container,
             lambda root: _process(containers, container, job, root),
             Streams(null.fileno(), stdout, stderr),
-        )
+        ).status
     if status:
         raise RunFailed(job.words, status)
 

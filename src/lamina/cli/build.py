@@ -101,7 +101,7 @@ def _options(options: argparse.Namespace, shell: Shell) -> Any:
 
 def _name(text: str) -> "Reference":
     from ..oci import reference
-    from .wishes import BadOption
+    from .granting import BadOption
 
     try:
         return reference.parse(text).tagged()

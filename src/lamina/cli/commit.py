@@ -13,6 +13,7 @@ def parser(summary: str) -> Parser:
     parser.option("-a", "--author", value="string", help='Author (e.g., "John Hannibal Smith <hannibal@a-team.com>")')
     parser.values("-c", "--change", value="list", help="Apply Dockerfile instruction to the created image")
     parser.option("-m", "--message", value="string", help="Commit message")
+    parser.flag("-p", "--pause", help="Pause container during commit", default=True)
     parser.arguments(1, 2)
     return parser
 
@@ -23,5 +24,5 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
 
     container, *names = options.arguments
     wording = Wording("".join(names), options.message, options.author, tuple(options.change))
-    shell.line(shell.engine.commit(container, wording))
+    shell.line(shell.engine.commit(container, wording, pause=options.pause))
     return 0

@@ -19,31 +19,44 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "attach": Command("attach", "Attach local standard input, output, and error streams to a running container"),
     "build": Command("build", "Build an image from a Dockerfile"),
     "commit": Command("commit", "Create a new image from a container's changes"),
     "cp": Command("cp", "Copy files/folders between a container and the local filesystem"),
     "create": Command("create", "Create a new container"),
     "diff": Command("diff", "Inspect changes to files or directories on a container's filesystem"),
+    "exec": Command("exec_", "Execute a command in a running container"),
     "export": Command("export", "Export a container's filesystem as a tar archive"),
     "history": Command("history", "Show the history of an image"),
     "images": Command("images", "List images"),
     "import": Command("import_", "Import the contents from a tarball to create a filesystem image"),
     "info": Command("info", "Display system-wide information"),
     "inspect": Command("inspect", "Return low-level information on images and containers"),
+    "kill": Command("kill", "Kill one or more running containers"),
     "load": Command("load", "Load images from a tar archive or STDIN"),
+    "logs": Command("logs", "Fetch the logs of a container"),
+    "pause": Command("pause", "Pause all processes within one or more containers"),
     "ps": Command("ps", "List containers"),
+    "rename": Command("rename", "Rename a container"),
+    "restart": Command("restart", "Restart one or more containers"),
     "rm": Command("rm", "Remove one or more containers"),
     "rmi": Command("rmi", "Remove one or more images"),
     "run": Command("run", "Create and run a new container from an image"),
     "save": Command("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+    "start": Command("start", "Start one or more stopped containers"),
+    "stop": Command("stop", "Stop one or more running containers"),
     "tag": Command("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    "top": Command("top", "Display the running processes of a container"),
     "tree": Command("tree", "Draw the forest of images and the layers that they share"),
+    "unpause": Command("unpause", "Unpause all processes within one or more containers"),
     "version": Command("version", "Show the version"),
+    "wait": Command("wait", "Block until one or more containers stop, then print their exit codes"),
 }
 
 GROUPS = {
-    "container": {name: name for name in ("commit", "cp", "create", "diff", "export", "inspect", "rm", "run")}
-    | {"ls": "ps", "list": "ps", "ps": "ps"},
+    "container": {name: name for name in ("attach", "commit", "cp", "create", "diff", "exec", "export", "inspect")}
+    | {name: name for name in ("kill", "logs", "pause", "rename", "restart", "rm", "run", "start", "stop", "top")}
+    | {"ls": "ps", "list": "ps", "ps": "ps", "unpause": "unpause", "wait": "wait"},
     "image": {name: name for name in ("build", "history", "import", "inspect", "load", "save", "tag", "tree")}
     | {"ls": "images", "list": "images", "rm": "rmi", "remove": "rmi"},
     "system": {"check": "check", "info": "info"},

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     last = 1 if options.latest else options.last
     is_status = any(text.startswith("status=") for text in options.filter)
     if not (options.all or is_status or last > 0):
-        found = [one for one in found if one.state.status == "running"]
+        found = [one for one in found if one.state.status in ("running", "paused", "restarting")]
     found = [one for one in found if all(accepts(one) for accepts in filters)]
     rows = [_row(one, options) for one in (found[:last] if last > 0 else found)]
     default = _DEFAULT + "\t{{.Size}}" if options.size else _DEFAULT
@@ -148,8 +148,11 @@ def _status(one: "ContainerSummary", now: float) -> str:
     state = one.state
     if state.status == "created":
         return "Created"
-    if state.status == "running":
-        return f"Up {units.ago(now - times.parse_rfc3339(state.started) / 1e9).removesuffix(' ago')}"
+    if state.status in ("running", "paused"):
+        up = f"Up {units.ago(now - times.parse_rfc3339(state.started) / 1e9).removesuffix(' ago')}"
+        return f"{up} (Paused)" if state.status == "paused" else up
+    if state.status == "restarting":
+        return f"Restarting ({state.exit_code}) {units.ago(now - times.parse_rfc3339(state.finished) / 1e9)}"
     if not state.finished:
         return f"Exited ({state.exit_code})"
     return f"Exited ({state.exit_code}) {units.ago(now - times.parse_rfc3339(state.finished) / 1e9)}"

@@ -4,7 +4,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidArgument
+from . import granting, health, spellings
+from .granting import BadOption
 from .parser import Parser
 from .shell import Shell
 
@@ -12,14 +13,9 @@ if TYPE_CHECKING:
     from ..containers.settings import Wish
 
 
-class BadOption(InvalidArgument):
-    """An option cannot be what it says; docker exits so for these."""
-
-    exit_status = 125
-
-
 def add_options(parser: Parser) -> None:
     """Add the options of a new container."""
+    parser.option("--domainname", value="string", help="Container NIS domain name")
     parser.option("--entrypoint", value="string", help="Overwrite the default ENTRYPOINT of the image", default=None)
     parser.values("-e", "--env", value="list", help="Set environment variables")
     parser.values("--env-file", value="list", help="Read in a file of environment variables")
@@ -30,10 +26,15 @@ def add_options(parser: Parser) -> None:
     parser.option("--network", "--net", value="network", help="Connect a container to a network: none or host")
     parser.flag("--read-only", help="Mount the container's root filesystem as read only")
     parser.flag("--rm", help="Automatically remove the container when it exits")
+    parser.option("--stop-signal", value="string", help="Signal to stop the container")
+    timeout = "Timeout (in seconds) to stop a container"
+    parser.option("--stop-timeout", value="int", help=timeout, default=None, parse=spellings.whole)
     parser.flag("-t", "--tty", help="Allocate a pseudo-TTY")
     parser.option("-u", "--user", value="string", help="Username or UID (format: <name|uid>[:<group|gid>])")
     parser.values("-v", "--volume", value="list", help="Bind mount a directory: /source:/destination[:ro]")
     parser.option("-w", "--workdir", value="string", help="Working directory inside the container")
+    granting.add_options(parser)
+    health.add_options(parser)
 
 
 def wish(options: argparse.Namespace, shell: Shell) -> "Wish":
@@ -49,7 +50,7 @@ def wish(options: argparse.Namespace, shell: Shell) -> "Wish":
         command=options.arguments[1:],
         entrypoint=entrypoint,
         name=options.name,
-        env=[*_from_files(options.env_file, shell), *_environment(options.env, shell)],
+        env=environment(options, shell),
         working_dir=options.workdir,
         user=options.user,
         hostname=options.hostname,
@@ -60,7 +61,17 @@ def wish(options: argparse.Namespace, shell: Shell) -> "Wish":
         terminal=options.tty,
         interactive=options.interactive,
         auto_remove=options.rm,
+        domainname=options.domainname,
+        stop_signal=options.stop_signal,
+        stop_timeout=options.stop_timeout,
+        healthcheck=health.check(options),
+        host=granting.host(options),
     )
+
+
+def environment(options: argparse.Namespace, shell: Shell) -> list[str]:
+    """Return the variables that options name."""
+    return [*_from_files(options.env_file, shell), *_environment(options.env, shell)]
 
 
 def _environment(texts: list[str], shell: Shell) -> list[str]:

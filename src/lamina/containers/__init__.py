@@ -4,6 +4,10 @@ paths      the tree on disk
 records    what a container is, and what became of it
 settings   what a new one is asked to be, settled with its image
 life       create, run, remove; what a crash leaves
+detached   start, stop, wait: containers that run by themselves
+ended      what is done at their end, by a process of its own
+inside     one more process in one that runs
+logs       what one has printed
 commits    a container's changes as an image
 files      its files, read and written from outside
 naming     names for those who get none

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,16 +15,29 @@ from ..lock import Lease, claims, live_claims
 from ..mount import detached
 from ..oci import digest, times
 from ..oci.digest import Digest
-from ..runtime import choice, etc, foreground, initial, remains, users
+from ..runtime import bundle, choice, etc, foreground, groups, initial, monitor, remains, users
 from ..runtime.children import Streams
 from ..runtime.values import Process
 from ..store.store import Store
 from ..tar.changes import Change
 from ..tar.root import Root, clean
-from . import settings
+from . import grants, settings
 from .naming import suggest
-from .records import CLAIMS, CONTAINER, CREATED, EXITED, RUNNING, RUNS, ContainerNotFound, Record, Records, State
-from .records import Host as HostSettings
+from .records import (
+    CLAIMS,
+    CONTAINER,
+    CREATED,
+    EXITED,
+    LIVE,
+    PAUSED,
+    RENAMED,
+    RUNNING,
+    RUNS,
+    ContainerNotFound,
+    Record,
+    Records,
+    State,
+)
 from .settings import Wish
 
 _PATIENCE = 0.01  # seconds between looks at whether a killed container's runner has let go
@@ -50,7 +64,7 @@ class Containers:
     def __init__(self, store: Store, run_root: str, runtime: str = "") -> None:
         self.store = store
         self.records = Records(store.paths.containers)
-        self._run_root = run_root
+        self.run_root = run_root
         self._wanted_runtime = runtime
 
     @functools.cached_property
@@ -63,8 +77,8 @@ class Containers:
         """
         if os.geteuid():
             raise PermissionDenied("running a process in a container needs root")
-        os.makedirs(self._run_root, 0o711, exist_ok=True)
-        return choice.choose(self._run_root, self._wanted_runtime)
+        os.makedirs(self.run_root, 0o711, exist_ok=True)
+        return choice.choose(self.run_root, self._wanted_runtime)
 
     def _runtime_if_any(self) -> str:
         try:
@@ -113,12 +127,29 @@ class Containers:
                 if wish.auto_remove and record is not None:
                     self._remove(lease, record.id)
 
+    def place(self) -> tuple[str, str, str, str]:
+        """Return what another process needs to open the same: root, driver, run root, runtime."""
+        return self.store.paths.root, self.store.driver_name, self.run_root, self.runtime
+
+    def preparation(self, record: Record) -> Callable[[Root], Process]:
+        """Return what says, with a container's tree at hand, what it runs."""
+        return functools.partial(self.surroundings, record)
+
     def state(self, container: str) -> State:
-        """Return a container's state; one whose runner was killed has ended."""
+        """Return a container's state; one whose runner or conmon was killed has ended."""
         state = self.records.state(container)
-        if state.status == RUNNING and (RUNS, container) not in live_claims(self.store.paths.leases):
-            return msgspec.structs.replace(state, status=EXITED, exit_code=KILLED)
-        return state
+        if state.status not in LIVE or self._is_watched(container):
+            return state
+        state = self.records.state(container)  # it may have ended while we looked
+        if state.status not in LIVE or self._is_watched(container):
+            return state
+        status = monitor.exit_status(self.run_root, container)
+        return msgspec.structs.replace(state, status=EXITED, exit_code=KILLED if status is None else status)
+
+    def _is_watched(self, container: str) -> bool:
+        """Tell whether there is somebody who will note a container's end."""
+        found = self.records.monitor(container)
+        return bool(found and found.is_alive) or (RUNS, container) in live_claims(self.store.paths.leases)
 
     def remove(self, record: Record, *, force: bool = False) -> None:
         """Remove a container and its files; with `force` its process is killed.
@@ -135,28 +166,40 @@ class Containers:
 
     def _try_to_remove(self, lease: Lease, record: Record, *, force: bool) -> bool:
         """Remove a container if nobody uses it; return whether it is done."""
-        if self.state(record.id).status == RUNNING:
+        state = self.state(record.id)
+        if state.status in LIVE:
             if not force:
                 raise ContainerRuns(
-                    f'cannot remove container "/{record.name}": container is running: '
+                    f'cannot remove container "/{record.name}": container is {state.status}: '
                     "stop the container before removing"
                 )
-            foreground.kill(self.runtime, self._run_root, record.id)
+            self.kill(record.id, signal.SIGKILL, stop=True)
+            if state.status == PAUSED:
+                bundle.tell(self.runtime, self.run_root, record.id, "resume", record.id)
+            return False  # whoever watches it notes its end first
         with self.records.hold(record.id, alone=True, wait=False) as is_ours:
             if is_ours:
                 lease.add(CONTAINER, record.id)
                 self._remove_held(lease, record.id)
             return is_ours
 
+    def kill(self, container: str, number: int, *, stop: bool = False) -> None:
+        """Send a signal to a container's process; with `stop` it is not to be started again by itself."""
+        if stop and self.records.monitor(container):
+            with self.records.starting(container):
+                state = self.records.state(container)
+                self.records.set_state(container, msgspec.structs.replace(state, stopped=True))
+        bundle.kill(self.runtime, self.run_root, container, number)
+
     def process(self, container: str) -> int:
         """Return the id of a container's first process as the host sees it, 0 if none runs."""
-        return foreground.process(self._run_root, container)
+        return bundle.process(self.run_root, container)
 
     @contextlib.contextmanager
     def tree(self, record: Record) -> Iterator[Root]:
         """Open a container's whole tree, to read and to write: as its process sees it, if that runs."""
         with self.records.hold(record.id), contextlib.ExitStack() as stack:
-            pid = self.process(record.id) if self.state(record.id).status == RUNNING else 0
+            pid = self.process(record.id) if self.state(record.id).status in LIVE else 0
             yield stack.enter_context(Root(f"/proc/{pid}/root") if pid else self.files(record.id))
 
     def changes(self, record: Record) -> Iterator[Change]:
@@ -202,10 +245,10 @@ class Containers:
         prepare: Callable[[Root], Process],
         streams: Streams,
         started: Callable[[int], None] = lambda _: None,
-    ) -> int:
+    ) -> foreground.Ended:
         """Run a process in a writable layer to its end; see `foreground.run`."""
         mount = self.store.mounts.mount(self.store.mounts.get(container))
-        return foreground.run(self.runtime, self._run_root, container, mount, prepare, streams, started)
+        return foreground.run(self.runtime, self.run_root, container, mount, prepare, streams, started)
 
     def check(self) -> Iterator[str]:
         """Yield what is wrong with containers, a line each; what live processes are making is passed over."""
@@ -225,17 +268,47 @@ class Containers:
         yield from (f"lamina/containers/{what} belongs to no container" for what, name in strays if name not in claimed)
 
     def recover(self, lease: Lease, dead: set[tuple[str, str]]) -> None:
-        """End what ran for dead owners, and remove what was to go with them."""
+        """End what ran for dead owners, and remove what was to go with them; the same for dead conmons."""
         for kind, container in dead:
-            if kind in CLAIMS:
-                remains.clear(self._runtime_if_any(), self._run_root, container)
-            if kind == RUNS and self.records.state(container).status == RUNNING:
-                with contextlib.suppress(OSError):
-                    state = self.records.state(container)
-                    self.records.set_state(container, State(EXITED, state.started, times.now(), KILLED, "killed"))
+            if kind == RENAMED:
+                self.records.tidy_names(container)
+            elif kind in CLAIMS:
+                self.clear(container)
         for kind, container in dead:
             if kind == CONTAINER:
                 self._remove(lease, container)
+        for container in self.records.unmonitored():
+            self._recover_one(lease, container)
+
+    def _recover_one(self, lease: Lease, container: str) -> None:
+        """Note the end of a container whose conmon is gone."""
+        try:
+            with self.records.starting(container):
+                found = self.records.monitor(container)
+                if found and found.is_alive:
+                    return
+                self.clear(container)
+                auto_remove = self.records.get(container).host.auto_remove
+        except ContainerNotFound:
+            self.clear(container)
+            return
+        if auto_remove:
+            self.discard(lease, container)
+
+    def clear(self, container: str) -> None:
+        """End what runs of a container whose runner or conmon is gone, and note its end."""
+        status = monitor.exit_status(self.run_root, container)
+        oom_killed = groups.out_of_memory(bundle.GROUP + container)
+        remains.clear(self._runtime_if_any(), self.run_root, container)
+        state = self.records.state(container)
+        if state.status in LIVE:
+            ended = KILLED if status is None else status
+            state = msgspec.structs.replace(
+                state, status=EXITED, finished=times.now(), exit_code=ended, oom_killed=oom_killed
+            )
+            with contextlib.suppress(OSError):
+                self.records.set_state(container, state)
+        self.records.set_monitor(container, None)
 
     @contextlib.contextmanager
     def _created(
@@ -251,7 +324,7 @@ class Containers:
             image_id,
             image_name,
             settings.settle(wish, image.run, image_name, container),
-            HostSettings(wish.binds, wish.network, wish.readonly, wish.auto_remove),
+            settings.host(wish),
         )
         lease.add(CONTAINER, container)
         chain_ids = digest.chains(image.diff_ids)
@@ -272,20 +345,20 @@ class Containers:
         lease.add(RUNS, record.id)
         begun = times.now()
         self.records.set_state(record.id, State(RUNNING, started=begun))
-        prepare = functools.partial(self._process, record)
+        prepare = self.preparation(record)
         ended: State | None = None
         try:
-            status = self.execute(record.id, prepare, streams, started)
-            ended = State(EXITED, begun, times.now(), status)
+            end = self.execute(record.id, prepare, streams, started)
+            ended = State(EXITED, begun, times.now(), end.status, oom_killed=end.oom_killed)
         except LaminaError as failure:
             ended = State(CREATED, exit_code=failure.exit_status, error=str(failure))  # it never ran
             raise
         finally:
             self.records.set_state(record.id, ended or State(EXITED, begun, times.now(), KILLED))
             lease.drop(RUNS, record.id)
-        return status
+        return end.status
 
-    def _process(self, record: Record, root: Root) -> Process:
+    def surroundings(self, record: Record, root: Root) -> Process:
         """Say what a container runs, with its tree at hand."""
         run = record.config
         user = users.find(root, run.user)
@@ -295,8 +368,9 @@ class Containers:
         binds = [settings.bind(text) for text in record.host.binds]
         for bind in binds:
             os.makedirs(bind.source, exist_ok=True) if not os.path.lexists(bind.source) else None
-        files = etc.write(self.records.folder(record.id), run.hostname, record.host.network)
-        return Process(
+        names = grants.names(record.host)
+        files = etc.write(self.records.folder(record.id), run.hostname, record.host.network, names)
+        process = Process(
             tuple(record.command),
             settings.environment(run, user.home),
             cwd,
@@ -306,7 +380,14 @@ class Containers:
             record.host.network,
             record.host.readonly,
             (*files, *binds),
+            run.domainname,
         )
+        return grants.granted(process, record.host, root)
+
+    def discard(self, lease: Lease, container: str) -> None:
+        """Remove all of a container that has ended; the lease notes that it is to go."""
+        lease.add(CONTAINER, container)
+        self._remove(lease, container)
 
     def _remove(self, lease: Lease, container: str) -> None:
         """Remove all of a container; the lease has claimed it. What is gone already is no error."""

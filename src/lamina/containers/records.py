@@ -7,18 +7,24 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..errors import AlreadyExists, DataLoss, InvalidArgument, NotFound
+from ..errors import AlreadyExists, DataLoss, InvalidArgument, LaminaError, NotFound
 from ..files import fsync, remove_tree, replace
-from ..lock import lock_fd
+from ..lock import exclusive, lock_fd
 from ..oci import config, digest
 from ..oci.digest import Digest
-from .paths import NAMES, Paths
+from ..runtime.pids import ProcessId
+from .host import Host
+from .paths import MONITORED, NAMES, Paths
 
-CREATED, RUNNING, EXITED = "created", "running", "exited"
+CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
 """The states of a container."""
 
-CONTAINER, RUNS = CLAIMS = "container", "runs"
-"""Kinds of claims in a lease: a container that is half made, or goes with its owner; one whose process runs."""
+LIVE = (RUNNING, PAUSED, RESTARTING)
+"""Those of a container that has a process, or will have one again."""
+
+CONTAINER, RUNS, RENAMED = CLAIMS = "container", "runs", "renamed"
+"""Kinds of claims in a lease: a container that is half made, or goes with its owner; one whose process runs; one that
+gets another name."""
 
 _LIMIT = 16 << 20
 
@@ -36,15 +42,6 @@ class NameTaken(AlreadyExists):
 
 class RecordDamaged(DataLoss):
     """What is written of a container cannot be read."""
-
-
-class Host(msgspec.Struct, frozen=True):
-    """What of the host a container gets; binds are `source:destination[:ro]`."""
-
-    binds: list[str] = []
-    network: str = "host"
-    readonly: bool = False
-    auto_remove: bool = False
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -75,13 +72,23 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct, frozen=True):
-    """What became of a container; times are RFC 3339, empty before they come."""
+    """What became of a container; times are RFC 3339, empty before they come.
+
+    Attributes:
+        status: one of the states above.
+        oom_killed: whether it ran out of its memory and the kernel killed a process of it for that.
+        stopped: somebody ended it on purpose, so that it is not to be started again by itself.
+        restarts: how often it was started again by itself.
+    """
 
     status: str = CREATED
     started: str = ""
     finished: str = ""
     exit_code: int = 0
     error: str = ""
+    oom_killed: bool = False
+    stopped: bool = False
+    restarts: int = 0
 
 
 class Records:
@@ -181,6 +188,69 @@ class Records:
         """Write a container's state."""
         replace(self._paths.state(container), msgspec.json.encode(state), 0o600)
 
+    def log(self, container: str) -> str:
+        """Return the file with what a container's process printed; it may not be there."""
+        return self._paths.log(container)
+
+    @contextlib.contextmanager
+    def starting(self, container: str) -> Iterator[None]:
+        """Exclude others that would start a container's process, or note its end, for the length of a block.
+
+        Raises:
+            ContainerNotFound: it is gone.
+        """
+        try:
+            with exclusive(self._paths.life(container)):
+                yield
+        except FileNotFoundError as error:
+            if os.path.isdir(self._paths.folder(container)):
+                raise
+            raise ContainerNotFound(container) from error
+
+    def monitor(self, container: str) -> ProcessId | None:
+        """Return the conmon that a container was left to, None if it was to none."""
+        try:
+            with open(self._paths.monitor(container), "rb") as file:
+                return msgspec.json.decode(file.read(_LIMIT), type=ProcessId)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def set_monitor(self, container: str, monitor: ProcessId | None) -> None:
+        """Note, or forget, the conmon that a container is left to."""
+        if monitor is not None:
+            os.makedirs(self._paths.monitored, 0o700, exist_ok=True)
+            replace(self._paths.monitor(container), msgspec.json.encode(monitor), 0o600)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._paths.monitor(container))
+
+    def unmonitored(self) -> list[str]:
+        """Return the containers that were left to a conmon which is gone."""
+        found = os.listdir(self._paths.monitored) if os.path.isdir(self._paths.monitored) else []
+        monitors = ((name, self.monitor(name)) for name in sorted(found) if digest.is_hex(name))
+        return [name for name, monitor in monitors if monitor is None or not monitor.is_alive]
+
+    def rename(self, container: str, name: str) -> None:
+        """Give a container another name.
+
+        Raises:
+            NameTaken: another has that name.
+        """
+        new = msgspec.structs.replace(self.get(container), name=name)
+        self._take_name(new)
+        replace(self._paths.record(container), msgspec.json.encode(new), 0o600)
+        self.tidy_names(container)
+
+    def tidy_names(self, container: str) -> None:
+        """Take away the names that a renamed container has no more, or did not get."""
+        try:
+            name = self.get(container).name
+        except LaminaError:
+            return  # one that goes takes its name along
+        for other in os.listdir(self._paths.names):
+            if other != name and _readlink(self._paths.name(other)) == container:
+                os.unlink(self._paths.name(other))
+
     def __iter__(self) -> Iterator[str]:
         names = sorted(os.listdir(self._paths.home))
         yield from (name for name in names if self.exists(name))
@@ -192,11 +262,11 @@ class Records:
     def strays(self) -> Iterator[tuple[str, str]]:
         """Yield folders without a record, and names without a container: what, and the id that it is of."""
         for name in sorted(os.listdir(self._paths.home)):
-            if name != NAMES and not self.exists(name):
+            if name not in (NAMES, MONITORED) and not self.exists(name):
                 yield name, name
         for name in sorted(os.listdir(self._paths.names)) if os.path.isdir(self._paths.names) else ():
             holder = _readlink(self._paths.name(name))
-            if not holder or not self.exists(holder):
+            if not holder or not self.exists(holder) or self.get(holder).name != name:
                 yield f"{NAMES}/{name}", holder
 
     def find(self, text: str) -> Record:

@@ -9,10 +9,13 @@ import msgspec
 from ..errors import InvalidArgument, NotSupported
 from ..oci import config
 from ..runtime.values import Bind
+from . import grants, signals
+from .host import Host
 
 NETWORKS = ("none", "host")
 """The networks that a container may have."""
 
+_MILLISECOND = 1_000_000  # nanoseconds
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -31,6 +34,9 @@ class Wish(msgspec.Struct, frozen=True):
         binds: `source:destination[:ro|rw]`, both absolute.
         terminal: whether its streams are a terminal.
         interactive: whether it gets the caller's standard input.
+        healthcheck: what of it is 0 or empty is as the image has it; the test `NONE` is none at all.
+        stop_timeout: seconds between asking it to stop and killing it.
+        host: what of the host it gets, besides binds, network, readonly and auto_remove.
     """
 
     command: list[str] = []
@@ -47,6 +53,11 @@ class Wish(msgspec.Struct, frozen=True):
     terminal: bool = False
     interactive: bool = False
     auto_remove: bool = False
+    domainname: str = ""
+    stop_signal: str = ""
+    stop_timeout: int | None = None
+    healthcheck: config.Health | None = None
+    host: Host = Host()
 
 
 def check(wish: Wish) -> None:
@@ -56,14 +67,54 @@ def check(wish: Wish) -> None:
         InvalidSetting: the name, the network, a bind or the working directory is malformed.
         NotSupported: it is valid, and not offered yet.
     """
-    if wish.name and not _name().fullmatch(wish.name):
-        raise InvalidSetting(f"Invalid container name ({wish.name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+    if wish.name:
+        check_name(wish.name)
     if wish.network not in NETWORKS:
         raise InvalidSetting(f"network {wish.network!r} is not supported: there are {' and '.join(NETWORKS)}")
     if wish.working_dir and not wish.working_dir.startswith("/"):
         raise InvalidSetting(f"the working directory '{wish.working_dir}' is invalid, it needs to be an absolute path")
     for text in wish.binds:
         bind(text)
+    if wish.hostname and wish.host.uts_mode == "host":
+        raise InvalidSetting("conflicting options: hostname and the UTS mode")
+    if wish.stop_signal:
+        signals.number(wish.stop_signal)
+    _check_health(wish.healthcheck or config.Health())
+    host(wish)
+
+
+def host(wish: Wish) -> Host:
+    """Return what of the host a container gets, as it is recorded.
+
+    Raises:
+        InvalidArgument: it cannot have it.
+    """
+    asked = msgspec.structs.replace(
+        wish.host, binds=wish.binds, network=wish.network, readonly=wish.readonly, auto_remove=wish.auto_remove
+    )
+    return grants.settled(asked)
+
+
+def _check_health(health: config.Health) -> None:
+    for name, value in (
+        ("Interval", health.interval),
+        ("Timeout", health.timeout),
+        ("StartPeriod", health.start_period),
+    ):
+        if value and value < _MILLISECOND:
+            raise InvalidSetting(f"{name} in Healthcheck cannot be less than 1ms")
+    if health.retries < 0:
+        raise InvalidSetting("Retries in Healthcheck cannot be negative")
+
+
+def check_name(name: str) -> None:
+    """Refuse what no container may be called.
+
+    Raises:
+        InvalidSetting: it is malformed.
+    """
+    if not _name().fullmatch(name):
+        raise InvalidSetting(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
 
 
 @cache
@@ -104,7 +155,9 @@ def settle(wish: Wish, image: config.RunConfig, image_name: str, container: str)
         raise InvalidSetting("no command specified: neither the image nor the command line says what to run")
     return msgspec.structs.replace(
         image,
-        hostname=wish.hostname or (os.uname().nodename if wish.network == "host" else container[:12]),
+        hostname=wish.hostname
+        or (os.uname().nodename if "host" in (wish.network, wish.host.uts_mode) else container[:12]),
+        domainname=wish.domainname,
         user=wish.user or image.user,
         attach_stdin=wish.interactive,
         attach_stdout=True,
@@ -118,7 +171,20 @@ def settle(wish: Wish, image: config.RunConfig, image_name: str, container: str)
         working_dir=wish.working_dir or image.working_dir,
         entrypoint=entrypoint,
         labels={**(image.labels or {}), **wish.labels},
+        stop_signal=wish.stop_signal or image.stop_signal,
+        stop_timeout=image.stop_timeout if wish.stop_timeout is None else wish.stop_timeout,
+        healthcheck=_health(wish.healthcheck, image.healthcheck),
     )
+
+
+def _health(
+    wanted: config.Health | None, image: config.Health | msgspec.UnsetType | None
+) -> config.Health | msgspec.UnsetType | None:
+    """Return a health check whose gaps are filled from the image's."""
+    if not wanted or not image or wanted.test == ["NONE"]:
+        return wanted or image
+    fields = {name: getattr(wanted, name) or getattr(image, name) for name in config.Health.__struct_fields__}
+    return config.Health(**fields)
 
 
 def merge_env(base: list[str], more: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ..archive.imports import import_tar
 from ..containers.commits import Base, Statement, commit
 from ..containers.life import Containers
-from ..containers.records import RUNNING, Record, State
+from ..containers.records import LIVE, Record, State
 from ..errors import LaminaError
 from ..events import Problem, Report
 from ..oci import config, reference, times
@@ -77,7 +77,7 @@ def users(all_containers: Containers) -> Iterator[User]:
             record = all_containers.records.get(container)
         except LaminaError:
             continue
-        yield User(container, record.image_id, all_containers.state(container).status == RUNNING)
+        yield User(container, record.image_id, all_containers.state(container).status in LIVE)
     folder = all_containers.store.paths.docker_containers
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
         try:
@@ -104,9 +104,10 @@ class Wording(msgspec.Struct, frozen=True):
     changes: tuple[str, ...] = ()
 
 
-def commit_container(all_containers: Containers, record: Record, wording: Wording) -> Digest:
-    """Make an image of what a container changed."""
+def commit_container(all_containers: Containers, record: Record, wording: Wording, *, pause: bool) -> Digest:
+    """Make an image of what a container changed; with `pause`, its processes are frozen meanwhile."""
     from ..build.configure import changes  # noqa: PLC0415 - the Dockerfile's language, only for --change
+    from ..containers.detached import at_rest  # noqa: PLC0415 - and what runs
 
     store = all_containers.store
     name = reference.parse(wording.name).tagged() if wording.name else None
@@ -129,7 +130,8 @@ def commit_container(all_containers: Containers, record: Record, wording: Wordin
         author=wording.author,
         created=times.now(),
     )
-    with store.writing() as lease, all_containers.records.hold(record.id):
+    rest = at_rest(all_containers, record) if pause else contextlib.nullcontext()
+    with store.writing() as lease, all_containers.records.hold(record.id), rest:
         base = Base(record.image_id, store.images.get(record.image_id))
         return commit(store, lease, record.id, base, statement, [name] if name else []).image_id
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..archive import load as loading
 from ..archive import save as saving
+from ..containers.paths import Paths
 from ..containers.records import CLAIMS
 from ..events import Report, ignore
 from ..oci import reference
@@ -24,10 +25,13 @@ from .listing import HistoryRow, ImageSummary
 if TYPE_CHECKING:
     from ..build.builder import Options
     from ..build.inputs import Inputs
+    from ..containers.inside import Inside
     from ..containers.life import Containers
+    from ..containers.logs import Entry, Wanted
     from ..containers.records import Record
     from ..containers.settings import Wish
     from ..lock import Lease
+    from ..runtime.attach import Attachment
     from ..runtime.children import Streams
     from ..tar.changes import Change
     from ..tar.root import Root
@@ -59,6 +63,7 @@ class Engine:
         self._runtime = runtime
         self._store = Store(self.root, driver)
         self._store.recoverers.append(self._recover)
+        self._store.suspects.append(self._is_deserted)
 
     @functools.cached_property
     def _containers(self) -> "Containers":
@@ -68,8 +73,12 @@ class Engine:
 
     def _recover(self, lease: "Lease", claims: set[tuple[str, str]]) -> None:
         """Let the containers of killed processes be taken away, if there are any."""
-        if any(kind in CLAIMS for kind, _ in claims):
+        if self._is_deserted() or any(kind in CLAIMS for kind, _ in claims):
             self._containers.recover(lease, claims)
+
+    def _is_deserted(self) -> bool:
+        """Tell whether there is a container whose conmon is gone."""
+        return Paths(self._store.paths.containers).any_monitored() and bool(self._containers.records.unmonitored())
 
     def __enter__(self) -> "Engine":
         return self
@@ -229,6 +238,106 @@ class Engine:
         """Make a container and run it to its end; return its exit status. See `containers.life.Containers.run`."""
         return self._containers.run(find(self._store, image), image, wish, streams, started)
 
+    def start_container(self, name: str) -> None:
+        """Start a container that goes on by itself; one that runs already stays as it is.
+
+        Raises:
+            ContainerNotFound: there is none.
+            StartFailed: its program could not be started.
+        """
+        from ..containers import detached  # noqa: PLC0415
+
+        detached.start(self._containers, self.container(name))
+
+    def start_attached(self, name: str) -> "Attachment":
+        """Start a container likewise; return its streams, of which no word is missed. The caller closes them."""
+        from ..containers import detached  # noqa: PLC0415
+
+        return detached.start_attached(self._containers, self.container(name))
+
+    def process(self, name: str) -> int:
+        """Return the id of a container's first process as the host sees it, 0 if none runs."""
+        return self._containers.process(self.container(name).id)
+
+    def stop_container(self, name: str, timeout: float | None = None, signal: str = "") -> None:
+        """End a container's process; see `containers.detached.stop`."""
+        from ..containers import detached  # noqa: PLC0415
+
+        detached.stop(self._containers, self.container(name), timeout, signal)
+
+    def kill_container(self, name: str, signal: str = "KILL") -> None:
+        """Send a signal to a container's process.
+
+        Raises:
+            NotRunning: there is none.
+        """
+        from ..containers import detached  # noqa: PLC0415
+
+        detached.kill(self._containers, self.container(name), signal)
+
+    def waiting(self, name: str) -> contextlib.AbstractContextManager[Callable[[], int]]:
+        """Keep a container from being removed for the length of a block; yield what waits for its process's end.
+
+        That returns the exit status, at once if no process runs.
+        """
+        from ..containers import detached  # noqa: PLC0415
+
+        return detached.waiting(self._containers, self.container(name))
+
+    def pause_container(self, name: str) -> None:
+        """Freeze a container's processes."""
+        from ..containers import detached  # noqa: PLC0415
+
+        detached.pause(self._containers, self.container(name))
+
+    def unpause_container(self, name: str) -> None:
+        """Let a container's frozen processes go on."""
+        from ..containers import detached  # noqa: PLC0415
+
+        detached.unpause(self._containers, self.container(name))
+
+    def rename_container(self, name: str, new: str) -> None:
+        """Give a container another name.
+
+        Raises:
+            NameTaken: another has that name.
+        """
+        from ..containers import detached  # noqa: PLC0415
+
+        detached.rename(self._containers, self.container(name), new)
+
+    def attach_container(self, name: str) -> "Attachment":
+        """Return the streams of a container that runs; the caller closes them. See `runtime.attach`."""
+        from ..containers import detached  # noqa: PLC0415
+
+        return detached.attach(self._containers, self.container(name))
+
+    def execute(
+        self,
+        name: str,
+        wish: "Inside",
+        streams: "Streams",
+        *,
+        detach: bool = False,
+        started: Callable[[int], None] = lambda _: None,
+    ) -> int:
+        """Run one more process in a container that runs; return its exit status. See `containers.inside.run`."""
+        from ..containers import inside  # noqa: PLC0415
+
+        return inside.run(self._containers, self.container(name), wish, streams, detach=detach, started=started)
+
+    def processes(self, name: str, words: Sequence[str] = ()) -> str:
+        """Return the table of a container's processes, as ps(1) shows it with some options."""
+        from ..containers import detached  # noqa: PLC0415
+
+        return detached.processes(self._containers, self.container(name), list(words))
+
+    def logs(self, name: str, wanted: "Wanted", *, follow: bool = False) -> "Iterator[Entry]":
+        """Yield what a container that was left to itself has printed; with `follow`, what it prints, to its end."""
+        from ..containers import logs  # noqa: PLC0415
+
+        return logs.read(self._containers, self.container(name), wanted, follow=follow)
+
     def remove_container(self, name: str, *, force: bool = False) -> None:
         """Remove a container that does not run; with `force` one that runs is killed.
 
@@ -246,8 +355,8 @@ class Engine:
         """
         return self._containers.changes(self.container(name))
 
-    def commit(self, name: str, wording: "Wording") -> Digest:
-        """Make an image of what a container changed; return its id.
+    def commit(self, name: str, wording: "Wording", *, pause: bool = True) -> Digest:
+        """Make an image of what a container changed; return its id. Its processes are frozen meanwhile.
 
         Raises:
             ContainerNotFound: there is none.
@@ -255,7 +364,7 @@ class Engine:
         """
         from .containers import commit_container  # noqa: PLC0415
 
-        return commit_container(self._containers, self.container(name), wording)
+        return commit_container(self._containers, self.container(name), wording, pause=pause)
 
     @contextlib.contextmanager
     def files(self, name: str) -> "Iterator[Root]":

@@ -6,23 +6,22 @@ Source: what dockerd 20.10 answers for a container without options (moby, api/ty
 
 from typing import Any
 
-from ..containers.records import Host
-from ..runtime import spec
+from ..containers.host import Host
+from ..runtime import resources
+from ..runtime.values import MASKED, READONLY
 
 _TEXTS = """
-Cgroup CgroupParent ContainerIDFile CpusetCpus CpusetMems Isolation PidMode UTSMode UsernsMode VolumeDriver
+Cgroup CgroupParent ContainerIDFile CpusetMems Isolation UsernsMode VolumeDriver
 """
 _NUMBERS = """
-BlkioWeight CpuCount CpuPercent CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpuShares IOMaximumBandwidth
-IOMaximumIOps KernelMemory KernelMemoryTCP Memory MemoryReservation MemorySwap NanoCpus OomScoreAdj
+BlkioWeight CpuCount CpuPercent CpuRealtimePeriod CpuRealtimeRuntime IOMaximumBandwidth IOMaximumIOps KernelMemory
+KernelMemoryTCP
 """
 _LISTS = """
-BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps BlkioWeightDevice Devices Dns
-DnsOptions DnsSearch Ulimits
+BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps BlkioWeightDevice
 """
 _ABSENT = """
-CapAdd CapDrop DeviceCgroupRules DeviceRequests ExtraHosts GroupAdd Links MemorySwappiness PidsLimit SecurityOpt
-VolumesFrom
+DeviceCgroupRules DeviceRequests Links MemorySwappiness VolumesFrom
 """
 
 
@@ -35,19 +34,67 @@ def describe(host: Host) -> dict[str, Any]:
         **dict.fromkeys(_ABSENT.split()),
         "AutoRemove": host.auto_remove,
         "Binds": host.binds or None,
-        "CgroupnsMode": "host",
+        "CgroupnsMode": "private" if resources.unified() and not host.privileged else "host",
         "ConsoleSize": [0, 0],
-        "IpcMode": "private",
-        "LogConfig": {"Type": "none", "Config": {}},
-        "MaskedPaths": spec.MASKED,
+        "LogConfig": {"Type": "k8s-file", "Config": {}},
         "NetworkMode": host.network,
         "OomKillDisable": False,
         "PortBindings": {},
-        "Privileged": False,
         "PublishAllPorts": False,
-        "ReadonlyPaths": spec.READONLY,
         "ReadonlyRootfs": host.readonly,
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        "RestartPolicy": {"Name": host.restart.name, "MaximumRetryCount": host.restart.retries},
         "Runtime": "runc",
-        "ShmSize": spec.SHM_SIZE,
+        **_limits(host),
+        **_rights(host),
+        **_surroundings(host),
+    }
+
+
+def _limits(host: Host) -> dict[str, Any]:
+    return {
+        "CpuPeriod": host.cpu_period,
+        "CpuQuota": host.cpu_quota,
+        "CpuShares": host.cpu_shares,
+        "CpusetCpus": host.cpuset_cpus,
+        "Memory": host.memory,
+        "MemoryReservation": host.memory_reservation,
+        "MemorySwap": host.memory_swap,
+        "NanoCpus": host.nano_cpus,
+        "OomScoreAdj": host.oom_score_adj,
+        "PidsLimit": host.pids_limit or None,
+        "ShmSize": host.shm_size,
+        "Ulimits": [{"Name": one.name, "Hard": one.hard, "Soft": one.soft} for one in host.ulimits],
+    }
+
+
+def _rights(host: Host) -> dict[str, Any]:
+    unmasked = host.unmasked or host.privileged
+    nothing: list[str] | None = None if host.privileged else []
+    return {
+        "CapAdd": host.cap_add or None,
+        "CapDrop": host.cap_drop or None,
+        "Devices": [
+            {"PathOnHost": one.source, "PathInContainer": one.destination, "CgroupPermissions": one.rights}
+            for one in host.devices
+        ],
+        "GroupAdd": host.group_add or None,
+        "IpcMode": host.ipc_mode,
+        "MaskedPaths": nothing if unmasked else MASKED,
+        "PidMode": host.pid_mode,
+        "Privileged": host.privileged,
+        "ReadonlyPaths": nothing if unmasked else READONLY,
+        "SecurityOpt": host.security_opt or None,
+        "UTSMode": host.uts_mode,
+    }
+
+
+def _surroundings(host: Host) -> dict[str, Any]:
+    """Return the fields of what is around a container; some of them Docker leaves out where they say nothing."""
+    set_only = {"Init": host.init, "Sysctls": host.sysctls, "Tmpfs": host.tmpfs}
+    return {
+        "Dns": host.dns,
+        "DnsOptions": host.dns_options,
+        "DnsSearch": host.dns_search,
+        "ExtraHosts": host.extra_hosts or None,
+        **{name: value for name, value in set_only.items() if value},
     }

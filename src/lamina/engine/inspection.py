@@ -7,7 +7,7 @@ import msgspec
 
 from .. import __version__
 from ..containers.life import Containers
-from ..containers.records import RUNNING, Record
+from ..containers.records import LIVE, PAUSED, RESTARTING, Record
 from ..containers.settings import bind
 from ..events import Report
 from ..oci import config, platform, times
@@ -69,9 +69,9 @@ def container(containers: Containers, record: Record, *, sizes: bool) -> dict[st
         "ResolvConfPath": os.path.join(folder, "resolv.conf"),
         "HostnamePath": os.path.join(folder, "hostname"),
         "HostsPath": os.path.join(folder, "hosts"),
-        "LogPath": "",
+        "LogPath": log if os.path.exists(log := containers.records.log(record.id)) else "",
         "Name": f"/{record.name}",
-        "RestartCount": 0,
+        "RestartCount": containers.state(record.id).restarts,
         "Driver": store.driver_name,
         "Platform": "linux",
         "MountLabel": "",
@@ -95,16 +95,16 @@ def _state(containers: Containers, record: Record) -> dict[str, Any]:
     never = times.rfc3339(times.ZERO)
     return {
         "Status": state.status,
-        "Running": state.status == RUNNING,
-        "Paused": False,
-        "Restarting": False,
-        "OOMKilled": False,
+        "Running": state.status in LIVE,
+        "Paused": state.status == PAUSED,
+        "Restarting": state.status == RESTARTING,
+        "OOMKilled": state.oom_killed,
         "Dead": False,
-        "Pid": containers.process(record.id) if state.status == RUNNING else 0,
+        "Pid": containers.process(record.id) if state.status in LIVE else 0,
         "ExitCode": state.exit_code,
         "Error": state.error,
         "StartedAt": state.started or never,
-        "FinishedAt": (state.finished if state.status != RUNNING else "") or never,
+        "FinishedAt": (state.finished if state.status not in LIVE else "") or never,
     }
 
 

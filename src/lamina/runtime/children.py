@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from collections.abc import Mapping
 
 import msgspec
 
@@ -18,23 +19,26 @@ class Streams(msgspec.Struct, frozen=True):
     stderr: int
 
 
-def spawn(command: list[str], streams: Streams, *, apart: bool = False) -> int:
+def spawn(command: list[str], streams: Streams, *more: int, apart: bool = False, env: Mapping[str, str] = {}) -> int:
     """Start a program; return its process id.
 
     Args:
         command: the absolute path of the program, and its arguments.
         streams: what it gets.
+        more: descriptors that it gets as 3, 4, ...
         apart: put it into a process group of its own, which a terminal's ^C does not reach.
+        env: variables that it gets beside its PATH.
     """
-    actions = _moves(streams.stdin, streams.stdout, streams.stderr)
+    actions = _moves(streams.stdin, streams.stdout, streams.stderr, *more)
+    variables = {**_ENVIRONMENT, **env}
     if apart:
-        return os.posix_spawn(command[0], command, _ENVIRONMENT, file_actions=actions, setpgroup=0, setsigdef=_HANDLED)
-    return os.posix_spawn(command[0], command, _ENVIRONMENT, file_actions=actions, setsigdef=_HANDLED)
+        return os.posix_spawn(command[0], command, variables, file_actions=actions, setpgroup=0, setsigdef=_HANDLED)
+    return os.posix_spawn(command[0], command, variables, file_actions=actions, setsigdef=_HANDLED)
 
 
 def _moves(*sources: int) -> list[tuple[int, int, int] | tuple[int, int]]:
-    """Return the actions that make some descriptors the standard streams, whichever they are now."""
-    spare = max(*sources, 2) + 1
+    """Return the actions that make some descriptors 0, 1, 2, ..., whichever they are now."""
+    spare = max(*sources, len(sources)) + 1
     moves: list[tuple[int, int, int] | tuple[int, int]] = []
     moves += [(os.POSIX_SPAWN_DUP2, source, spare + at) for at, source in enumerate(sources)]
     moves += [(os.POSIX_SPAWN_DUP2, spare + at, at) for at in range(len(sources))]

@@ -13,7 +13,7 @@ import signal
 import time
 
 from ..files import remove_tree
-from .foreground import GROUP, bundle, tell
+from . import bundle
 
 _PATIENCE = 10.0  # seconds
 _PAUSE = 0.005
@@ -27,12 +27,15 @@ def clear(runtime: str, run_root: str, name: str) -> None:
         run_root: a folder that the machine's start empties.
         name: of the container.
     """
-    folder = bundle(run_root, name)
+    folder = bundle.folder(run_root, name)
     for pid in _naming(folder):
         _end(pid)
     if runtime:
-        tell(runtime, run_root, name, "delete", "--force", name)
-    for group in (*glob.glob(f"/sys/fs/cgroup/*/{GROUP}{name}"), *glob.glob(f"/sys/fs/cgroup/{GROUP}{name}")):
+        bundle.tell(runtime, run_root, name, "delete", "--force", name)
+    for group in (
+        *glob.glob(f"/sys/fs/cgroup/*/{bundle.GROUP}{name}"),
+        *glob.glob(f"/sys/fs/cgroup/{bundle.GROUP}{name}"),
+    ):
         _remove_group(group)
     remove_tree(os.path.join(run_root, "state", name))
     remove_tree(folder)

@@ -1,47 +1,14 @@
-"""The runtime-spec document of a process: Docker's defaults of what a container may do and see.
+"""The runtime-spec document of a process: Docker's defaults of what a container may do and see, and what is asked for.
 
-Sources: OCI runtime-spec 1.0.2 (config.md, config-linux.md); moby, daemon/pkg/oci/{defaults,caps}.
+Sources: OCI runtime-spec 1.0.2 (config.md, config-linux.md); moby, daemon/oci_linux.go, oci/defaults.go.
 """
 
 from typing import Any
 
-from .values import Bind, Process
+from . import devices, mounts, resources, seccomp
+from .values import Process
 
-_CAPABILITIES = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FSETID",
-    "CAP_FOWNER",
-    "CAP_MKNOD",
-    "CAP_NET_RAW",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETFCAP",
-    "CAP_SETPCAP",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_SYS_CHROOT",
-    "CAP_KILL",
-    "CAP_AUDIT_WRITE",
-]
-MASKED = [
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-]
-"""Files that a container sees empty."""
-
-READONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
-"""Directories that it cannot change."""
-
-SHM_SIZE = 64 << 20
-"""The bytes of its /dev/shm."""
+_OWN_NETWORK = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 
 
 def document(process: Process, rootfs: str, name: str) -> dict[str, Any]:
@@ -51,59 +18,83 @@ def document(process: Process, rootfs: str, name: str) -> dict[str, Any]:
         process: what is to be run.
         rootfs: the tree, absolute.
         name: of the control group.
+
+    Raises:
+        NoDevice: a device is not there.
+        BadPolicy: the policy of system calls cannot be read.
     """
-    spaces = ["mount", "uts", "ipc", "pid"] + (["network"] if process.network == "none" else [])
-    return {
+    found = {
         "ociVersion": "1.0.2",
-        "process": _process(process),
+        "process": program(process),
         "root": {"path": rootfs, "readonly": process.readonly},
-        "hostname": process.hostname,
-        "mounts": [*_mounts(), *map(_bind, process.binds)],
-        "linux": {
-            "cgroupsPath": f"/{name}",
-            "namespaces": [{"type": space} for space in spaces],
-            "maskedPaths": MASKED,
-            "readonlyPaths": READONLY,
-            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
-        },
+        "mounts": mounts.document(process),
+        "linux": _linux(process, name),
     }
+    if "uts" not in process.shared:
+        found["hostname"] = process.hostname
+    return found
 
 
-def _process(process: Process) -> dict[str, Any]:
-    return {
+def program(process: Process) -> dict[str, Any]:
+    """Return the part of the document that says what is run, and as whom."""
+    user, rights = process.user, process.rights
+    sets = ("bounding", "effective", "permitted") if user.uid == 0 else ("bounding",)
+    found = {
         "terminal": process.terminal,
         "user": {
-            "uid": process.user.uid,
-            "gid": process.user.gid,
-            "additionalGids": list(dict.fromkeys((process.user.gid, *process.user.groups))),
+            "uid": user.uid,
+            "gid": user.gid,
+            "additionalGids": list(dict.fromkeys((user.gid, *user.groups))),
         },
         "args": list(process.args),
         "env": list(process.env),
         "cwd": process.cwd,
-        "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), _CAPABILITIES),
-        "noNewPrivileges": False,
+        "capabilities": {name: list(rights.capabilities) for name in sets},
+        "noNewPrivileges": rights.no_new_privileges,
     }
+    if process.rlimits:
+        found["rlimits"] = [
+            {"type": f"RLIMIT_{one.name.upper()}", "soft": _unsigned(one.soft), "hard": _unsigned(one.hard)}
+            for one in process.rlimits
+        ]
+    if process.oom_score_adj:
+        found["oomScoreAdj"] = process.oom_score_adj
+    return found
 
 
-def _mounts() -> list[dict[str, Any]]:
-    safe = ["nosuid", "noexec", "nodev"]
-    return [
-        _mount("/proc", "proc", "proc", safe),
-        _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        _mount(
-            "/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
-        ),
-        _mount("/sys", "sysfs", "sysfs", [*safe, "ro"]),
-        _mount("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, "relatime", "ro"]),
-        _mount("/dev/mqueue", "mqueue", "mqueue", safe),
-        _mount("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", f"size={SHM_SIZE}"]),  # noqa: S108 - the container's own
-    ]
+def _unsigned(limit: int) -> int:
+    return limit % (1 << 64)
 
 
-def _mount(destination: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:
-    return {"destination": destination, "type": kind, "source": source, "options": options}
+def _linux(process: Process, name: str) -> dict[str, Any]:
+    rights = process.rights
+    nodes, rules = devices.nodes(process.devices)
+    if rights.privileged:
+        nodes, rules = devices.everything(), [{"allow": True, "access": "rwm"}]
+    else:
+        rules = [*devices.usual(), *rules]
+    found: dict[str, Any] = {
+        "cgroupsPath": f"/{name}",
+        "namespaces": [{"type": space} for space in _namespaces(process)],
+        "maskedPaths": list(rights.masked),
+        "readonlyPaths": list(rights.readonly),
+        "resources": {"devices": rules, **resources.document(process.resources)},
+        "sysctl": _sysctls(process),
+        "devices": nodes,
+    }
+    if policy := seccomp.document(rights.seccomp, rights.capabilities):
+        found["seccomp"] = policy
+    return found
 
 
-def _bind(bind: Bind) -> dict[str, Any]:
-    options = ["rbind" if bind.recursive else "bind", "rprivate", "ro" if bind.readonly else "rw"]
-    return _mount(bind.destination, "bind", bind.source, options)
+def _namespaces(process: Process) -> list[str]:
+    spaces = [space for space in ("mount", "uts", "ipc", "pid") if space not in process.shared]
+    spaces += ["network"] * (process.network == "none")
+    return spaces + ["cgroup"] * (resources.unified() and not process.rights.privileged)
+
+
+def _sysctls(process: Process) -> dict[str, str]:
+    found = {**_OWN_NETWORK} if process.network == "none" else {}
+    if process.domainname and "uts" not in process.shared:
+        found["kernel.domainname"] = process.domainname
+    return {**found, **process.sysctls}

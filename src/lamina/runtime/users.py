@@ -6,6 +6,7 @@ user:group      both by name or number; no other groups
 
 import os
 import stat
+from collections.abc import Iterable
 
 from ..errors import InvalidArgument
 from ..tar.root import NotBelow, Root, clean
@@ -43,6 +44,25 @@ def find(root: Root, text: str) -> User:
         return User(uid, gid, (), home)
     listed = sorted({_number(line[2]) for line in groups if row and row[0] in line[3].split(",")})
     return User(uid, gid, tuple(listed), home)
+
+
+def groups(root: Root, names: Iterable[str]) -> tuple[int, ...]:
+    """Return the numbers of groups of a tree, each given by name or number.
+
+    Raises:
+        UnknownUser: a name is not in the tree's files.
+    """
+    wanted = list(names)
+    rows = _lines(root, b"etc/group", 4) if wanted else []
+    return tuple(_group(_row(rows, name), name) for name in wanted)
+
+
+def _group(row: list[str] | None, name: str) -> int:
+    if row:
+        return _number(row[2])
+    if name.isdigit():
+        return _id(name, f"uids and gids must be in range 0-{_MAX_ID}")
+    raise UnknownUser(f"Unable to find group {name}: no matching entries in group file")
 
 
 def owner(root: Root, text: str) -> tuple[int, int]:

@@ -66,6 +66,8 @@ class Store:
         self.privileged = os.geteuid() == 0
         self.recoverers: list[Callable[[Lease, set[tuple[str, str]]], None]] = []
         """Called with the claims of dead owners, before the trees that those name are removed."""
+        self.suspects: list[Callable[[], bool]] = []
+        """Each tells whether its owner's recoverer has something to do though no lease says so."""
         self.driver_name = driver or self._own_driver()
         try:
             if not self.driver_name:
@@ -176,7 +178,7 @@ class Store:
     def recover(self) -> None:
         """Take away what processes left that were killed; those that live are left alone."""
         with abandoned(self.paths.leases) as dead:
-            if dead:
+            if dead or any(is_suspect() for is_suspect in self.suspects):
                 with Lease(self.paths.leases) as lease:
                     self._clean_up(lease, set().union(*dead.values()), dead)
 
