@@ -103,7 +103,11 @@ def turn_into_a_folder(path: str) -> None:
     os.mkdir(path)
 
 
-DAMAGES: list[Callable[[str], None]] = [flip, shorten, os.unlink, turn_into_a_folder]
+def empty(path: str) -> None:
+    os.truncate(path, 0)
+
+
+DAMAGES: list[Callable[[str], None]] = [flip, shorten, empty, os.unlink, turn_into_a_folder]
 
 
 def use(store: Store) -> None:
@@ -149,18 +153,23 @@ def _fits(place: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatch(place, pattern) for pattern in patterns)
 
 
+def damaged(root: str, damage: Callable[[str], None]) -> Iterator[str]:
+    """Yield the files and links of a store, relative to its root, that can be damaged in a way."""
+    for place in _places(root):
+        path = os.path.join(root, place)
+        if os.path.islink(path) and damage not in (os.unlink, turn_into_a_folder):
+            continue
+        if damage in (flip, shorten, empty) and not os.path.getsize(path):
+            continue
+        if not _fits(place, OPTIONAL if damage is os.unlink else A_NUMBER if damage in (flip, shorten) else ()):
+            yield place
+
+
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_damage_to_any_file_is_found(template: tuple[str, str], damage: Callable[[str], None]) -> None:
     root, _ = template
     missed: list[str] = []
-    for place in _places(root):
-        path = os.path.join(root, place)
-        if os.path.islink(path) and damage is not os.unlink:
-            continue
-        if damage in (flip, shorten) and not os.path.getsize(path):
-            continue
-        if _fits(place, OPTIONAL if damage is os.unlink else A_NUMBER if damage in (flip, shorten) else ()):
-            continue
+    for place in damaged(root, damage):
         with copied(template) as store:
             damage(os.path.join(store.paths.root, place))
             said = list(check(store, ignore))

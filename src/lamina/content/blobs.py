@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from ..errors import LaminaError
@@ -48,9 +48,9 @@ class Blobs:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(content))
 
-    def check(self) -> Iterator[str]:
-        """Yield which blobs are not what their digests say, a line each."""
-        for content in self:
+    def check(self, which: Iterable[Digest] | None = None) -> Iterator[str]:
+        """Yield which blobs, of some or of all, are not what their digests say, a line each."""
+        for content in self if which is None else which:
             try:
                 with self.open(content) as file:
                     for _ in chunks(Verified(file, content, what=f"content {content}")):

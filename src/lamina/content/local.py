@@ -7,7 +7,7 @@ content/
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..errors import LaminaError
 from ..files import replace
@@ -62,11 +62,30 @@ class Local(Store):
         yield from self._blobs.check()
         with contextlib.suppress(FileNotFoundError):
             for name in filter(is_hex, os.listdir(self._names)):
-                try:
-                    if not self.has(found := _read(os.path.join(self._names, name))):
-                        yield f"content/names/{name} names {found.digest}, which does not exist"
-                except (LaminaError, OSError) as error:
-                    yield f"content/names/{name} is damaged: {error}"
+                if problem := self._problem(name):
+                    yield problem
+
+    def mend(self, aside: Callable[[str], None]) -> Iterator[str]:
+        """Move blobs and names away that `check` would find wrong; yield what was moved and why, a line each."""
+        for content in self._blobs:
+            problem = next(self._blobs.check([content]), "")
+            if problem:
+                aside(self._blobs.path(content))
+                yield problem
+        with contextlib.suppress(FileNotFoundError):
+            for name in filter(is_hex, os.listdir(self._names)):
+                path = os.path.join(self._names, name)
+                if problem := self._problem(name):
+                    aside(path)
+                    yield problem
+
+    def _problem(self, name: str) -> str:
+        """Return what is wrong with the file of a name, or nothing."""
+        try:
+            found = _read(os.path.join(self._names, name))
+            return "" if self.has(found) else f"content/names/{name} names {found.digest}, which does not exist"
+        except (LaminaError, OSError) as error:
+            return f"content/names/{name} is damaged: {error}"
 
     def __iter__(self) -> Iterator[Digest]:
         return iter(self._blobs)

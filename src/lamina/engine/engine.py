@@ -11,6 +11,7 @@ from ..archive import load as loading
 from ..archive import save as saving
 from ..containers.paths import Paths
 from ..containers.records import CLAIMS
+from ..errors import LaminaError
 from ..events import Report, ignore
 from ..oci import reference
 from ..oci.digest import Digest
@@ -381,6 +382,23 @@ class Engine:
         self._store.recover()
         yield from check_store(self._store, self.report, content=content)
         yield from self._containers.check()
+
+    def repair(self) -> Iterator[str]:
+        """Restore what can be restored of the store, move the rest to a quarantine; yield what was done, a line each.
+
+        Raises:
+            HeldByDocker: a dockerd has the root.
+        """
+        from ..store.repair import repair  # noqa: PLC0415
+
+        with self._store.writing() as lease:
+            yield from repair(self._store, lease, self.report, self._image_of)
+
+    def _image_of(self, container: str) -> "Digest | None":
+        try:
+            return self._containers.records.get(container).image_id
+        except LaminaError:
+            return None
 
     def info(self) -> dict[str, Any]:
         """Return what Docker's `info` says, as far as it exists without a daemon."""

@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
-from ..errors import DataLoss, InvalidArgument, NotFound
+from ..errors import DataLoss, InvalidArgument, LaminaError, NotFound
 from ..files import remove_tree, replace
 from ..oci import codec, config, digest
 from ..oci.digest import Digest
@@ -137,6 +137,55 @@ class Images:
             yield f"image {image_id}: {path} names no image"
         elif parent is not None and parent not in self:
             yield f"image {image_id}: its parent {parent} does not exist"
+        for name in ("lastUpdated", "builtLocally"):
+            if os.path.isdir(path := self._paths.fact(image_id, name)):
+                yield f"image {image_id}: {path} is a directory"
+
+    def restore(self, image_id: Digest, raw: bytes) -> None:
+        """Write a config anew, in whose place there is none or a damaged one."""
+        assert digest.of(raw) == image_id
+        _replace(self._paths.config(image_id), raw)
+
+    def files(self, image_id: Digest) -> list[str]:
+        """Return the paths of all that is there of an image, the config first."""
+        paths = [self._paths.config(image_id), self._paths.facts(image_id)]
+        return [path for path in paths if os.path.lexists(path)]
+
+    def mend(self, image_id: Digest, aside: Callable[[str], None]) -> Iterator[str]:
+        """Put right what is known of an image that is there; yield what was done, a line each.
+
+        A parent that cannot be is found again by its layers and its history, if one image alone fits.
+
+        Args:
+            image_id: of the image.
+            aside: moves away what cannot be used.
+        """
+        facts = self._paths.facts(image_id)
+        if os.path.lexists(facts) and not os.path.isdir(facts):
+            aside(facts)
+            yield f"image {image_id}: {facts} was no folder"
+        for name in ("lastUpdated", "builtLocally"):
+            if os.path.isdir(path := self._paths.fact(image_id, name)):
+                aside(path)
+                yield f"image {image_id}: {path} was a folder"
+        path = self._paths.fact(image_id, "parent")
+        parent = self.parent(image_id)
+        if os.path.lexists(path) and (parent is None or parent not in self):
+            aside(path)
+            found = self._parent_of(image_id)
+            self.set_parent(image_id, found)
+            yield f"image {image_id}: its parent is {found or 'no longer known'}"
+
+    def _parent_of(self, image_id: Digest) -> Digest | None:
+        """Return the one image whose steps are those of another one but for the last, if there is one alone."""
+        image = self.get(image_id)
+        found: list[Digest] = []
+        for other_id in self:
+            with contextlib.suppress(LaminaError):
+                other = self.get(other_id)
+                if image.history and other.history == image.history[:-1]:
+                    found += [other_id] * (other.diff_ids == image.diff_ids[: len(other.diff_ids)])
+        return found[0] if len(found) == 1 else None
 
     def set_parent(self, image_id: Digest, parent: Digest | None) -> None:
         """Note, or forget, the image that another was built on."""

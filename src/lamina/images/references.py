@@ -1,7 +1,9 @@
 """Names to image ids: Docker's repositories.json, rewritten whole with every change."""
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
 import msgspec
 
@@ -109,10 +111,59 @@ class References:
         ordered = {name: dict(sorted(names.items())) for name, names in sorted(file.repositories.items())}
         replace(self._path, msgspec.json.encode(_File(ordered)), 0o600)
 
+    def mend(self, is_there: Callable[[Digest], bool], aside: Callable[[str], None]) -> Iterator[str]:
+        """Write the names anew where they are damaged, or name what is not there; yield what was done, a line each.
+
+        Of a file that is no JSON any more, each pair of a name and an id that can be made out is kept.
+
+        Args:
+            is_there: tells whether an image is.
+            aside: moves the damaged file away.
+        """
+        pairs = self._pairs()
+        kept: dict[str, dict[str, Digest]] = {}
+        for text, image_id in pairs:
+            try:
+                name = parse(text).familiar_name
+            except InvalidReference as error:
+                yield f"name {text[:300]!r} is forgotten: {error}"
+                continue
+            if not is_there(image_id):
+                yield f"name {text} is forgotten: image {image_id} is not there"
+                continue
+            kept.setdefault(name, {})[text] = image_id
+        try:
+            if os.path.isfile(self._path) and self._load().repositories == kept:
+                return
+        except ReferencesDamaged:
+            pass
+        if os.path.lexists(self._path):
+            aside(self._path)
+        self._store(_File(kept))
+        yield f"{self._path}: written anew with {sum(map(len, kept.values()))} names"
+
+    def _pairs(self) -> list[tuple[str, Digest]]:
+        """Return all names and their images, as far as they can be made out."""
+        try:
+            return [pair for names in self._load().repositories.values() for pair in names.items()]
+        except ReferencesDamaged:
+            pass
+        try:
+            with open(self._path, "rb") as file:
+                raw = file.read(_LIMIT).decode("utf-8", "replace")
+        except OSError:
+            return []
+        return [(text, Digest(found)) for text, found in _pair().findall(raw)]
+
     def create(self) -> None:
         """Write the file of a new store."""
         if not os.path.exists(self._path):
             self._store(_File())
+
+
+@cache
+def _pair() -> re.Pattern[str]:
+    return re.compile(r'"([^"\\]{1,400})" *: *"(sha256:[0-9a-f]{64})"')
 
 
 def _key(reference: Reference) -> str:

@@ -3,4 +3,5 @@
 paths    the tree on disk
 layers   read-only layers: register, read back, retire
 mounts   writable layers by container id
+mending  descriptions written anew from what proves them
 """

@@ -254,7 +254,7 @@ class Layers:
             LayerDamaged: from `read`, where the store no longer gives those bytes.
         """
         what = f"layer {layer.chain_id} was modified in the store; load or build its image again"
-        with Ahead(Pieces(self._assemble(layer))) as ahead:
+        with Ahead(Pieces(self.assemble(layer))) as ahead:
             yield Verified(ahead, layer.diff_id, what=what)
 
     def tar_size(self, layer: Layer) -> int:
@@ -272,7 +272,8 @@ class Layers:
         finally:
             os.close(fd)
 
-    def _assemble(self, layer: Layer) -> Iterator[bytes]:
+    def assemble(self, layer: Layer) -> Iterator[bytes]:
+        """Yield the bytes of the layer's tar unchecked; for `tar` they are checked against the diff id."""
         with self._split(layer) as file, self._driver.open(layer.cache_id) as root:
             try:
                 yield from split.assemble(file, lambda name: _open_file(root, name))

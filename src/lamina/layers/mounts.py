@@ -210,11 +210,15 @@ def _trees(writable: WritableLayer) -> list[str]:
 
 
 def _read(folder: str, name: str) -> str:
+    """Return what a file says, nothing where there is no file; one that says nothing is damaged."""
     try:
         with open(os.path.join(folder, name), "rb") as file:
-            return file.read(200).decode("ascii").strip()
+            text = file.read(200).decode("ascii").strip()
     except FileNotFoundError:
         return ""
+    if not text:
+        raise ValueError(f"{name} is empty")
+    return text
 
 
 def _id(text: str, *, empty: bool = False) -> str:

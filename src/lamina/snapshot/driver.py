@@ -1,6 +1,6 @@
 """The contract of storage drivers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from ..mount import Mount
@@ -95,5 +95,25 @@ class Driver(Protocol):
         ...
 
     def strays(self) -> Iterator[str]:
-        """Yield what lies beside the trees and belongs to none of them, a line each."""
+        """Yield the absolute paths of what lies beside the trees and belongs to none of them."""
+        ...
+
+    def folder(self, snapshot: str) -> str:
+        """Return the absolute path that holds all of a tree: moved away, the tree is gone."""
+        ...
+
+    def parent(self, snapshot: str) -> str | None:
+        """Return the tree that one stands on, None where there is none, or nothing says so."""
+        ...
+
+    def mend(self, snapshot: str, parent: str | None, aside: Callable[[str], None]) -> Iterator[str]:
+        """Write a tree's marks anew where `check` would find them wrong; yield the paths written, a line each.
+
+        The files of the tree stay as they are. Parents come first.
+
+        Args:
+            snapshot: the tree, which is there.
+            parent: the tree that it stands on.
+            aside: moves away what is in the place of a mark.
+        """
         ...

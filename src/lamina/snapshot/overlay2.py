@@ -9,10 +9,10 @@ import base64
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..errors import DataLoss, NotFound
-from ..files import remove_tree, syncfs
+from ..files import remove_tree, replace, syncfs
 from ..mount import Mount
 from ..streams import CHUNK
 from ..tar import apply as tar_apply
@@ -53,7 +53,7 @@ class Overlay2(Driver):
         os.mkdir(paths.folder(snapshot), 0o710)
         os.mkdir(paths.diff(snapshot), 0o755)
         os.chmod(paths.diff(snapshot), 0o755)
-        short = base64.b32encode(os.urandom(17)).decode()[:_SHORT]
+        short = _new_short()
         _write(paths.file(snapshot, "link"), short.encode())  # first, so that `remove` knows what link was made
         os.symlink(paths.link_target(snapshot), paths.link(short))
 
@@ -165,12 +165,66 @@ class Overlay2(Driver):
         with contextlib.suppress(FileNotFoundError):
             for short in sorted(os.listdir(self._paths.links)):
                 snapshot = os.path.basename(os.path.dirname(_readlink(self._paths.link(short))))
-                if not snapshot or not self.exists(snapshot):
-                    yield f"{self.name}/l/{short} leads nowhere"
+                if not snapshot or not self.exists(snapshot) or not self._is_named(snapshot, short):
+                    yield self._paths.link(short)
+
+    def folder(self, snapshot: str) -> str:
+        return self._paths.folder(snapshot)
+
+    def parent(self, snapshot: str) -> str | None:
+        for folder in self._folders(snapshot)[:1]:
+            return os.path.basename(os.path.dirname(folder))
+        return None
+
+    def mend(self, snapshot: str, parent: str | None, aside: Callable[[str], None]) -> Iterator[str]:
+        paths = self._paths
+        os.makedirs(paths.links, 0o700, exist_ok=True)
+        yield from self._mend_link(snapshot, aside)
+        lowers = [f"l/{self._link(parent)}", *self._lowers(parent)] if parent else []
+        lower = paths.file(snapshot, "lower")
+        if lowers and (not os.path.isfile(lower) or self._lowers(snapshot) != lowers):
+            yield _put(lower, ":".join(lowers).encode(), aside)
+        elif not lowers and os.path.lexists(lower):
+            aside(lower)
+            yield lower
+        if parent and not os.path.isfile(committed := paths.file(parent, "committed")):
+            yield _put(committed, b"", aside, 0o600)
+
+    def _mend_link(self, snapshot: str, aside: Callable[[str], None]) -> Iterator[str]:
+        """Let a tree and its short name know each other, by the name that one of them still knows."""
+        paths = self._paths
+        target = paths.link_target(snapshot)
+        leading = [name for name in os.listdir(paths.links) if _readlink(paths.link(name)) == target]
+        try:
+            short = self._link(snapshot)
+        except (NotFound, DataLoss):
+            short = ""
+        if short in leading:
+            return
+        if not short or leading or self._is_taken(short):
+            short = min((name for name in leading if _is_short(name)), default=_new_short())
+            yield _put(paths.file(snapshot, "link"), short.encode(), aside)
+        if short not in leading:
+            if os.path.lexists(paths.link(short)):
+                aside(paths.link(short))
+            os.symlink(target, paths.link(short))
+            yield paths.link(short)
+
+    def _is_taken(self, short: str) -> bool:
+        """Tell whether a short name is another tree's."""
+        other = os.path.basename(os.path.dirname(_readlink(self._paths.link(short))))
+        return bool(other) and self._is_named(other, short)
+
+    def _is_named(self, snapshot: str, short: str) -> bool:
+        """Tell whether a tree says that a short name is its own; damage does not count against it."""
+        try:
+            return self._link(snapshot) == short
+        except (NotFound, DataLoss):
+            return self.exists(snapshot)
 
     def _link(self, snapshot: str) -> str:
         text = self._read(snapshot, "link")
-        if len(text) != _SHORT or not text.isalnum():
+        if not _is_short(text):
             raise DataLoss(f"{self._paths.file(snapshot, 'link')} is damaged: {text[:40]!r}")
         return text
 
@@ -339,6 +393,22 @@ def _write(path: str, data: bytes, mode: int = 0o644) -> None:
         os.fchmod(fd, mode)
     finally:
         os.close(fd)
+
+
+def _new_short() -> str:
+    return base64.b32encode(os.urandom(17)).decode()[:_SHORT]
+
+
+def _is_short(text: str) -> bool:
+    return len(text) == _SHORT and text.isascii() and text.isalnum()
+
+
+def _put(path: str, data: bytes, aside: Callable[[str], None], mode: int = 0o644) -> str:
+    """Write a mark in one durable step; return its path."""
+    if os.path.isdir(path):
+        aside(path)
+    replace(path, data, mode)
+    return path
 
 
 def _readlink(path: str) -> str:

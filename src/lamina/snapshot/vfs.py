@@ -6,7 +6,7 @@ It needs nothing of the kernel and shares nothing: for tests, and for file syste
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..errors import DataLoss
 from ..files import remove_tree, syncfs
@@ -94,6 +94,15 @@ class Vfs(Driver):
             yield f"vfs/dir/{snapshot} is missing"
 
     def strays(self) -> Iterator[str]:
+        return iter(())
+
+    def folder(self, snapshot: str) -> str:
+        return self._paths.tree(snapshot)
+
+    def parent(self, snapshot: str) -> str | None:
+        return None
+
+    def mend(self, snapshot: str, parent: str | None, aside: Callable[[str], None]) -> Iterator[str]:
         return iter(())
 
 

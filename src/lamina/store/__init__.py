@@ -5,4 +5,5 @@ store     the root, open
 usage     what relies on which layers
 install   an image from a source of content
 check     every digest, chain, link and reference recomputed
+repair    what can be derived written anew, what cannot moved to the quarantine
 """

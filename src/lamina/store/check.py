@@ -99,4 +99,5 @@ def _strays(store: Store) -> Iterator[str]:
         return  # BuildKit keeps trees of its own there
     used = usage.trees(store.layers, store.mounts) | making
     yield from (f"{store.driver_name}/{tree} belongs to nothing" for tree in store.driver if tree not in used)
-    yield from store.driver.strays()
+    for path in store.driver.strays():
+        yield f"{os.path.relpath(path, store.paths.root)} belongs to nothing"

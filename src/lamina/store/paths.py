@@ -12,6 +12,7 @@
     index/                    of build steps (images.steps); can be removed at any time
     containers/               records of containers (containers)
     tmp/                      files without a name
+    quarantine/<time>/<path>  what a repair could not restore, by its path in the root; can be removed at any time
 """
 
 import os
@@ -31,6 +32,7 @@ class Paths:
         self.content = os.path.join(self.own, "content")
         self.index = os.path.join(self.own, "index")
         self.containers = os.path.join(self.own, "containers")
+        self.quarantine = os.path.join(self.own, "quarantine")
         self.tmp = os.path.join(self.own, "tmp")
         self.docker_lock = os.path.join(root, "volumes", "metadata.db")
         self.docker_containers = os.path.join(root, "containers")
