@@ -17,7 +17,7 @@ from tests.cli import transcripts
 from tests.cli.place import Lamina, furnish
 from tests.cli.transcripts import Entry, Words
 
-from lamina.cli.main import COMMANDS, GROUPS
+from lamina.cli.main import COMMANDS, GROUPS, HIDDEN
 from lamina.cli.parser import Parser
 
 DATA = pathlib.Path(__file__).parents[1] / "data" / "cli"
@@ -74,7 +74,7 @@ def test_every_command_has_one() -> None:
 
 
 def test_every_flag_is_used() -> None:
-    used = {command: set[str]() for command in [*COMMANDS, "check"]}
+    used = {command: set[str]() for command in [*COMMANDS, *HIDDEN]}
     for command, words in _commands():
         for word in words:
             used[command].add(word.partition("=")[0])
@@ -83,8 +83,8 @@ def test_every_flag_is_used() -> None:
 
 
 def _flags() -> Iterator[tuple[str, list[str]]]:
-    for command in [*COMMANDS, "check"]:
-        module = COMMANDS[command].module if command in COMMANDS else command
+    for command, about in {**COMMANDS, **HIDDEN}.items():
+        module = about.module
         parser: Parser = importlib.import_module(f"lamina.cli.{module}").parser("")
         for action in parser._actions:
             if action.dest != "help" and (names := [name for name in action.option_strings if "=" not in name]):
@@ -99,7 +99,7 @@ def _commands() -> Iterator[tuple[str, list[str]]]:
                 words = _split(re.sub(r"^--root \S+ ", "", part))
                 if words[:1] and words[0] in GROUPS:
                     words = [GROUPS[words[0]].get((words[1:2] or [""])[0], ""), *words[2:]]
-                if words and (words[0] in COMMANDS or words[0] == "check"):
+                if words and words[0] in {**COMMANDS, **HIDDEN}:
                     yield words[0], words[1:]
 
 

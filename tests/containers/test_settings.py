@@ -4,42 +4,13 @@ import pytest
 
 from lamina.containers import settings
 from lamina.containers.settings import InvalidSetting, Wish
-from lamina.errors import NotSupported
 from lamina.oci.config import RunConfig
-from lamina.runtime.values import Bind
-
-
-@pytest.mark.parametrize(
-    ("text", "bind"),
-    [
-        ("/a:/b", Bind("/a", "/b")),
-        ("/a:/b:ro", Bind("/a", "/b", readonly=True)),
-        ("/a:/b:rw", Bind("/a", "/b")),
-        ("/a:/b:", Bind("/a", "/b")),
-        ("/a:/b/../c/", Bind("/a", "/c")),
-        ("/:/host", Bind("/", "/host")),
-    ],
-)
-def test_binds(text: str, bind: Bind) -> None:
-    assert settings.bind(text) == bind
-
-
-@pytest.mark.parametrize("text", ["", "/a", "/a:b", "/a:/", "/a://", "/a:/b/..", "/a:/b:ro:x", ":", "/a:"])
-def test_binds_that_are_none(text: str) -> None:
-    with pytest.raises(InvalidSetting, match="invalid volume specification"):
-        settings.bind(text)
-
-
-@pytest.mark.parametrize("text", ["name:/b", "a/b:/b", ":/b", "/a:/b:z", "/a:/b:ro,nocopy"])
-def test_binds_that_are_not_offered(text: str) -> None:
-    with pytest.raises(NotSupported):
-        settings.bind(text)
 
 
 @pytest.mark.parametrize(
     "wish",
     [Wish(name=name) for name in ("a", "-a", "a b", "a/b", "//ab", "../x", "ab\n", "ä1")]
-    + [Wish(network="bridge"), Wish(working_dir="relative"), Wish(binds=["/a:/"])],
+    + [Wish(network="bridge"), Wish(working_dir="relative")],
 )
 def test_wishes_that_are_refused(wish: Wish) -> None:
     with pytest.raises(InvalidSetting):

@@ -24,6 +24,7 @@ DOCKERFILE = """\
 FROM tiny:1
 ENV A=1
 COPY Dockerfile /made/
+VOLUME /etc
 RUN rm /bin/yes && echo x > /made/by-run
 WORKDIR /work/here
 FROM tiny:1
@@ -58,6 +59,8 @@ class Arena:
             (["tag", "victim:1", "victim:2"], b""),
             (["create", "--name", "one", "tiny:1", "sh", "-c", "echo x > /x; rm /bin/yes"], b""),
             (["cp", "context", "one:/copied"], b""),
+            (["create", "--name", "two", "-v", "/bin", "-v", "/new", "tiny:1"], b""),
+            (["volume", "create", "old"], b""),
         ):
             self.call(self.template, *words, data=data)
 
@@ -120,6 +123,7 @@ class Arena:
         assert status in (0, 1), "1 where it was done before the kill, and what it removes is not there"
         with Engine(self.store, run_root=self.run_root) as engine:
             assert list(engine.check()) == []
+            assert not [one.volume.name for one in engine.volumes() if one.volume.anonymous and not one.users]
             assert "tiny:1" in [tag for image in engine.images() for tag in image.tags]
         settle(cgroups() - self.cgroups)
         store = os.path.join(self.store, "lamina")

@@ -20,8 +20,13 @@ COMMANDS = {
     "rmi": ["rmi", "-f", "victim:1", "victim:2"],
     "run": ["run", "tiny:1", "sh", "-c", "echo x > /x"],
     "run --rm": ["run", "--rm", "tiny:1", "sh", "-c", "echo x > /x"],
+    "run -v": ["run", "--rm", "-v", "new:/bin", "-v", "/made", "-v", "old:/etc", "tiny:1", "true"],
     "create": ["create", "tiny:1", "true"],
+    "create -v": ["create", "-v", "new:/bin", "-v", "/made", "tiny:1", "true"],
     "rm": ["rm", "one"],
+    "rm -v": ["rm", "-v", "two"],
+    "volume create": ["volume", "create", "--label", "a=b", "new"],
+    "volume rm": ["volume", "rm", "old"],
     "cp": ["cp", "context", "one:/again"],
 }
 POINTS = (1, 2, 3, 5, 8, 12, 17, 23, 30, 40, 60, 90)

@@ -1,6 +1,7 @@
 """What each instruction does to a stage: look for the step made before, or make it."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -103,7 +104,9 @@ class Dispatch(msgspec.Struct, frozen=True):
         job = Job(command, replace(state.run, env=[*state.env, *arguments]), network, one.script)
         with self.containers.temporary(self.lease, state.layer, places=True) as container:
             self.say(f" ---> Running in {digest.short(container)}")
-            execute(self.containers, container, job, self.report)
+            tree = functools.partial(self.containers.files, container)
+            with self.containers.volumes.scratch(self.lease, state.run.volumes or {}, tree) as volumes:
+                execute(self.containers, container, replace(job, binds=volumes), self.report)
             self.steps.commit(state, step, container)
         self.say(f" ---> Removed intermediate container {digest.short(container)}")
 

@@ -37,12 +37,14 @@ class Job(msgspec.Struct, frozen=True):
         run: the config of the step: environment, user, directory.
         network: `none` or `host`.
         script: a file to be there while it runs.
+        binds: what of the host it sees.
     """
 
     words: list[str]
     run: config.RunConfig
     network: str
     script: File | None = None
+    binds: tuple[Bind, ...] = ()
 
 
 def execute(containers: Containers, container: str, job: Job, report: Report) -> None:
@@ -66,8 +68,7 @@ def _process(containers: Containers, container: str, job: Job, root: Root) -> Pr
     folder = containers.records.folder(container)
     user = users.find(root, job.run.user)
     cwd = job.run.working_dir or "/"
-    for place in (cwd, *(job.run.volumes or ())):
-        root.directory(clean(os.fsencode(place)), make=True)
+    root.directory(clean(os.fsencode(cwd)), make=True)
     hostname = os.uname().nodename if job.network == "host" else container[:12]
     return Process(
         tuple(job.words),
@@ -76,7 +77,7 @@ def _process(containers: Containers, container: str, job: Job, root: Root) -> Pr
         user,
         hostname=hostname,
         network=job.network,
-        binds=(*etc.write(folder, hostname, job.network), *_scripts(folder, job.script)),
+        binds=(*etc.write(folder, hostname, job.network), *_scripts(folder, job.script), *job.binds),
     )
 
 

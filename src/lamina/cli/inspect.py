@@ -7,7 +7,7 @@ from ..errors import InvalidArgument, LaminaError, NotFound
 from .parser import Parser
 from .shell import Shell
 
-_TYPES = ("container", "image")
+_TYPES = ("container", "image", "volume")
 
 
 def parser(summary: str) -> Parser:
@@ -15,7 +15,7 @@ def parser(summary: str) -> Parser:
     parser = Parser("lamina inspect [OPTIONS] NAME|ID [NAME|ID...]", summary)
     parser.option("-f", "--format", value="string", help="Format output using a custom template: 'json' or 'TEMPLATE'")
     parser.flag("-s", "--size", help="Display total file sizes if the type is container")
-    parser.option("--type", value="string", help="Only inspect objects of the given type: image or container")
+    parser.option("--type", value="string", help="Only inspect objects of the given type: image, container or volume")
     parser.arguments(1, None)
     return parser
 
@@ -23,7 +23,7 @@ def parser(summary: str) -> Parser:
 def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command: what is found is shown, and what is not makes it fail."""
     if options.type not in ("", *_TYPES):
-        raise InvalidArgument(f'unknown type: "{options.type}": must be one of "container", "image"')
+        raise InvalidArgument(f'unknown type: "{options.type}": must be one of "container", "image", "volume"')
     found: list[dict[str, Any]] = []
     missing: list[str] = []
     for name in options.arguments:
@@ -31,24 +31,30 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
             found.append(_find(shell, name, options))
         except LaminaError as error:
             missing.append(str(error) if not isinstance(error, NotFound) or options.type else f"No such object: {name}")
-    shell.out(_shown(found, options.format))
+    shell.out(shown(found, options.format))
     for text in missing:
         shell.warn(f"Error: {text}")
     return 1 if missing else 0
 
 
 def _find(shell: Shell, name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what is known of a container, or else of an image, of this name."""
-    if options.type != "image":
+    """Return what is known of a container, or else of an image, or else of a volume, of this name."""
+    from ..oci.reference import InvalidReference
+
+    wanted = (options.type,) if options.type else _TYPES
+    for kind in wanted:
         try:
-            return shell.engine.inspect_container(name, sizes=options.size)
-        except NotFound:
-            if options.type:
+            if kind == "container":
+                return shell.engine.inspect_container(name, sizes=options.size)
+            return shell.engine.inspect_image(name) if kind == "image" else shell.engine.inspect_volume(name)
+        except (NotFound, InvalidReference):
+            if kind == wanted[-1]:
                 raise
-    return shell.engine.inspect_image(name)
+    raise AssertionError(wanted)
 
 
-def _shown(found: list[dict[str, Any]], form: str) -> str:
+def shown(found: list[dict[str, Any]], form: str) -> str:
+    """Return what was found, in a format, or as one JSON list."""
     import msgspec
 
     if form and form != "json":

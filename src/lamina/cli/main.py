@@ -31,7 +31,7 @@ COMMANDS = {
     "images": Command("images", "List images"),
     "import": Command("import_", "Import the contents from a tarball to create a filesystem image"),
     "info": Command("info", "Display system-wide information"),
-    "inspect": Command("inspect", "Return low-level information on images and containers"),
+    "inspect": Command("inspect", "Return low-level information on containers, images and volumes"),
     "kill": Command("kill", "Kill one or more running containers"),
     "load": Command("load", "Load images from a tar archive or STDIN"),
     "logs": Command("logs", "Fetch the logs of a container"),
@@ -60,14 +60,24 @@ GROUPS = {
     "image": {name: name for name in ("build", "history", "import", "inspect", "load", "save", "tag", "tree")}
     | {"ls": "images", "list": "images", "rm": "rmi", "remove": "rmi"},
     "system": {"check": "check", "info": "info"},
+    "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "rm")}
+    | {"list": "volume ls", "remove": "volume rm"},
 }
 
-_HIDDEN = {"check": Command("check", "Verify every digest, chain, link and reference of the store")}
+HIDDEN = {
+    "check": Command("check", "Verify every digest, chain, link and reference of the store"),
+    "volume create": Command("volume_create", "Create a volume"),
+    "volume inspect": Command("volume_inspect", "Display detailed information on one or more volumes"),
+    "volume ls": Command("volume_ls", "List volumes"),
+    "volume rm": Command("volume_rm", "Remove one or more volumes"),
+}
+"""Commands that are only called by a group's name and their own."""
 
 _ABOUT = {
     "container": "Manage containers",
     "image": "Manage images",
     "system": "Manage the store",
+    "volume": "Manage volumes",
 }
 
 
@@ -106,7 +116,7 @@ def main(words: Sequence[str]) -> int:
             sys.stdout.write(_help(rest[1:]))
             return 0
         name, arguments = _resolve(rest)
-        command = COMMANDS.get(name) or _HIDDEN[name]
+        command = COMMANDS.get(name) or HIDDEN[name]
         shell = Shell(os.environ, options.get("--root", ""), options.get("--storage-driver", ""))
         module = import_module(f".{command.module}", __package__)
         parser: Parser = module.parser(command.summary)
@@ -177,7 +187,7 @@ def _more(what: str) -> str:
 def _help(words: list[str]) -> str:
     if words:
         name, _ = _resolve([*words, "--help"])
-        command = COMMANDS.get(name) or _HIDDEN[name]
+        command = COMMANDS.get(name) or HIDDEN[name]
         parser: Parser = import_module(f".{command.module}", __package__).parser(command.summary)
         return parser.format_help()
     return (
@@ -200,7 +210,7 @@ def _help(words: list[str]) -> str:
 
 def _group_help(group: str) -> str:
     rows = [
-        (f"  {name}", (COMMANDS.get(inner) or _HIDDEN[inner]).summary)
+        (f"  {name}", (COMMANDS.get(inner) or HIDDEN[inner]).summary)
         for name, inner in sorted(GROUPS[group].items())
         if name not in ("list", "remove")
     ]

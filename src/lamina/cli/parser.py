@@ -9,7 +9,8 @@ USAGE_EXIT = 125
 
 Parse = Callable[[str], Any]
 
-_TRUE, _FALSE = ("true", "1", "t", "T", "TRUE", "True"), ("false", "0", "f", "F", "FALSE", "False")
+TRUE, FALSE = ("true", "1", "t", "T", "TRUE", "True"), ("false", "0", "f", "F", "FALSE", "False")
+"""The words for yes and no."""
 
 
 class Usage(Exception):
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
     def flag(self, *names: str, help: str, default: bool = False) -> None:  # noqa: A002 - argparse's word
         """Add an option that is on or off; `--name=false` is understood too, and the last one counts."""
         dest = self.add_argument(*names, action="store_true", default=default, help=help).dest
-        for action, words in (("store_true", _TRUE), ("store_false", _FALSE)):
+        for action, words in (("store_true", TRUE), ("store_false", FALSE)):
             spelled = [f"{name}={word}" for name in names for word in words]
             self.add_argument(*spelled, action=action, dest=dest, default=default, help=argparse.SUPPRESS)
 
@@ -142,6 +143,11 @@ def pair(text: str) -> str:
     if "=" not in text:
         raise ValueError("bad format of filter (expected name=value)")
     return text
+
+
+def pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Return `name=value` texts by name; a bare name has an empty value."""
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
 class _OfAnyWidth(argparse.HelpFormatter):

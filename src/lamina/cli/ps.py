@@ -32,6 +32,7 @@ HEADERS = {
 }
 _DEFAULT = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
 _COMMAND_WIDTH = 20
+_MOUNT_WIDTH = 15
 
 
 def parser(summary: str) -> Parser:
@@ -114,8 +115,8 @@ def _row(one: "ContainerSummary", options: argparse.Namespace) -> dict[str, Any]
         "Image": record.image,
         "Label": lambda name: labels.get(name, ""),
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
-        "LocalVolumes": "0",
-        "Mounts": ",".join(text.split(":")[0] for text in record.host.binds),
+        "LocalVolumes": str(sum(point.kind == "volume" for point in record.mounts)),
+        "Mounts": ",".join(_mounts(one, whole=options.no_trunc)),
         "Names": record.name,
         "Networks": record.host.network,
         "Ports": "",
@@ -124,6 +125,12 @@ def _row(one: "ContainerSummary", options: argparse.Namespace) -> dict[str, Any]
         "State": one.state.status,
         "Status": _status(one, now),
     }
+
+
+def _mounts(one: "ContainerSummary", *, whole: bool) -> list[str]:
+    """Return the names and sources of a container's mounts, long ones shortened unless the whole is wanted."""
+    names = [point.name or point.source for point in one.record.mounts]
+    return [name if whole or len(name) <= _MOUNT_WIDTH else name[: _MOUNT_WIDTH - 1] + "…" for name in names]
 
 
 def _command(words: list[str]) -> str:

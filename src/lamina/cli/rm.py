@@ -12,6 +12,7 @@ def parser(summary: str) -> Parser:
     usage = "lamina rm [OPTIONS] CONTAINER [CONTAINER...]"
     parser = Parser(usage, summary, ["lamina container rm", "lamina container remove"])
     parser.flag("-f", "--force", help="Force the removal of a running container (uses SIGKILL)")
+    parser.flag("-v", "--volumes", help="Remove anonymous volumes associated with the container")
     parser.arguments(1, None)
     return parser
 
@@ -21,7 +22,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     status = 0
     for name in options.arguments:
         try:
-            shell.engine.remove_container(name, force=options.force)
+            shell.engine.remove_container(name, force=options.force, volumes=options.volumes)
         except LaminaError as error:
             if not (options.force and error.http_status == 404):
                 status = 1

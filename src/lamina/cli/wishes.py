@@ -1,10 +1,9 @@
 """The options that `run` and `create` share, and the wish that they are."""
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
-from . import granting, health, spellings
+from . import granting, health, mounting, spellings
 from .granting import BadOption
 from .parser import Parser
 from .shell import Shell
@@ -22,6 +21,7 @@ def add_options(parser: Parser) -> None:
     parser.option("-h", "--hostname", value="string", help="Container host name")
     parser.flag("-i", "--interactive", help="Keep STDIN open even if not attached")
     parser.values("-l", "--label", value="list", help="Set meta data on a container")
+    parser.values("--mount", value="mount", help="Attach a filesystem mount to the container", parse=mounting.mount)
     parser.option("--name", value="string", help="Assign a name to the container")
     parser.option("--network", "--net", value="network", help="Connect a container to a network: none or host")
     parser.flag("--read-only", help="Mount the container's root filesystem as read only")
@@ -31,7 +31,7 @@ def add_options(parser: Parser) -> None:
     parser.option("--stop-timeout", value="int", help=timeout, default=None, parse=spellings.whole)
     parser.flag("-t", "--tty", help="Allocate a pseudo-TTY")
     parser.option("-u", "--user", value="string", help="Username or UID (format: <name|uid>[:<group|gid>])")
-    parser.values("-v", "--volume", value="list", help="Bind mount a directory: /source:/destination[:ro]")
+    parser.values("-v", "--volume", value="list", help="Bind mount a volume: [source:]/destination[:mode]")
     parser.option("-w", "--workdir", value="string", help="Working directory inside the container")
     granting.add_options(parser)
     health.add_options(parser)
@@ -55,7 +55,9 @@ def wish(options: argparse.Namespace, shell: Shell) -> "Wish":
         user=options.user,
         hostname=options.hostname,
         labels={name: value for name, _, value in (text.partition("=") for text in options.label)},
-        binds=[_absolute(text) for text in options.volume],
+        binds=[mounting.absolute(text) for text in options.volume if ":" in text],
+        mounts=[mounting.asked(fields) for fields in options.mount],
+        volumes=[text for text in options.volume if ":" not in text],
         network=options.network if options.network not in ("", "default") else "host",
         readonly=options.read_only,
         terminal=options.tty,
@@ -101,9 +103,3 @@ def _from_files(paths: list[str], shell: Shell) -> list[str]:
 
 def _why(error: OSError | UnicodeDecodeError) -> str:
     return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror or str(error)
-
-
-def _absolute(text: str) -> str:
-    """Return a bind whose source is absolute: `.` and `..` are meant from here."""
-    source, colon, rest = text.partition(":")
-    return os.path.abspath(source) + colon + rest if source.startswith(".") else text

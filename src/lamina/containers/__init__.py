@@ -8,6 +8,8 @@ detached   start, stop, wait: containers that run by themselves
 ended      what is done at their end, by a process of its own
 inside     one more process in one that runs
 logs       what one has printed
+mounts     what a container has at places of its tree
+volumes    directories that outlive containers
 commits    a container's changes as an image
 files      its files, read and written from outside
 naming     names for those who get none

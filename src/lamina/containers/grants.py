@@ -68,7 +68,7 @@ def granted(process: Process, host: Host, root: Root) -> Process:
         resources=_resources(host),
         rlimits=tuple(host.ulimits),
         devices=tuple(host.devices),
-        tmpfs=tuple(Tmpfs(place, _options(text)) for place, text in host.tmpfs.items()),
+        tmpfs=(*process.tmpfs, *(Tmpfs(place, _options(text)) for place, text in host.tmpfs.items())),
         shm_size=0 if host.ipc_mode == "none" else host.shm_size,
         sysctls=host.sysctls,
         oom_score_adj=host.oom_score_adj,

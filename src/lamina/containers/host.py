@@ -4,6 +4,7 @@ import msgspec
 
 from ..runtime.devices import Device
 from ..runtime.values import SHM_SIZE, Rlimit
+from .mounts import Asked
 
 
 class Restart(msgspec.Struct, frozen=True):
@@ -17,7 +18,8 @@ class Host(msgspec.Struct, frozen=True):
     """What of the host a container gets; what is left out is as Docker has it.
 
     Attributes:
-        binds: `source:destination[:ro]`.
+        binds: `source:destination[:mode]`.
+        mounts: those of `--mount`.
         memory: bytes, as all sizes; 0 is no limit, as for all limits.
         memory_swap: memory and swap together; -1 is no limit, 0 is twice the memory.
         nano_cpus: billionths of a processor.
@@ -36,6 +38,7 @@ class Host(msgspec.Struct, frozen=True):
     """
 
     binds: list[str] = []
+    mounts: list[Asked] = []
     network: str = "host"
     readonly: bool = False
     auto_remove: bool = False

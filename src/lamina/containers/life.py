@@ -21,7 +21,7 @@ from ..runtime.values import Process
 from ..store.store import Store
 from ..tar.changes import Change
 from ..tar.root import Root, clean
-from . import grants, settings
+from . import grants, mounts, settings
 from .naming import suggest
 from .records import (
     CLAIMS,
@@ -33,12 +33,14 @@ from .records import (
     RENAMED,
     RUNNING,
     RUNS,
+    UNUSED,
     ContainerNotFound,
     Record,
     Records,
     State,
 )
 from .settings import Wish
+from .volumes import Volumes
 
 _PATIENCE = 0.01  # seconds between looks at whether a killed container's runner has let go
 
@@ -64,6 +66,7 @@ class Containers:
     def __init__(self, store: Store, run_root: str, runtime: str = "") -> None:
         self.store = store
         self.records = Records(store.paths.containers)
+        self.volumes = Volumes(store, self.records)
         self.run_root = run_root
         self._wanted_runtime = runtime
 
@@ -151,20 +154,22 @@ class Containers:
         found = self.records.monitor(container)
         return bool(found and found.is_alive) or (RUNS, container) in live_claims(self.store.paths.leases)
 
-    def remove(self, record: Record, *, force: bool = False) -> None:
+    def remove(self, record: Record, *, force: bool = False, volumes: bool = False) -> None:
         """Remove a container and its files; with `force` its process is killed.
+
+        With `volumes`, and for one that goes with its process, also its volumes without a name that no other has.
 
         Raises:
             ContainerRuns: its process runs.
         """
         with self.store.writing() as lease:
-            if self._try_to_remove(lease, record, force=force):
+            if self._try_to_remove(lease, record, force=force, volumes=volumes):
                 return
             with contextlib.suppress(ContainerNotFound):  # its runner, which we waited for, has removed it
-                while not self._try_to_remove(lease, record, force=force):
+                while not self._try_to_remove(lease, record, force=force, volumes=volumes):
                     time.sleep(_PATIENCE)
 
-    def _try_to_remove(self, lease: Lease, record: Record, *, force: bool) -> bool:
+    def _try_to_remove(self, lease: Lease, record: Record, *, force: bool, volumes: bool) -> bool:
         """Remove a container if nobody uses it; return whether it is done."""
         state = self.state(record.id)
         if state.status in LIVE:
@@ -179,8 +184,10 @@ class Containers:
             return False  # whoever watches it notes its end first
         with self.records.hold(record.id, alone=True, wait=False) as is_ours:
             if is_ours:
+                if volumes:
+                    self.volumes.claim(lease, record.mounts)  # first: a crash then takes the container without asking
                 lease.add(CONTAINER, record.id)
-                self._remove_held(lease, record.id)
+                self._remove_held(lease, record.id, volumes=volumes)
             return is_ours
 
     def kill(self, container: str, number: int, *, stop: bool = False) -> None:
@@ -266,6 +273,7 @@ class Containers:
             if container not in claimed and self.store.mounts.exists(container):
                 yield f"the writable layer of container {container[:12]} belongs to no container"
         yield from (f"lamina/containers/{what} belongs to no container" for what, name in strays if name not in claimed)
+        yield from self.volumes.check()
 
     def recover(self, lease: Lease, dead: set[tuple[str, str]]) -> None:
         """End what ran for dead owners, and remove what was to go with them; the same for dead conmons."""
@@ -279,6 +287,7 @@ class Containers:
                 self._remove(lease, container)
         for container in self.records.unmonitored():
             self._recover_one(lease, container)
+        self.volumes.remove_unused(lease, [name for kind, name in dead if kind == UNUSED])
 
     def _recover_one(self, lease: Lease, container: str) -> None:
         """Note the end of a container whose conmon is gone."""
@@ -323,8 +332,9 @@ class Containers:
             times.now(),
             image_id,
             image_name,
-            settings.settle(wish, image.run, image_name, container),
+            run := settings.settle(wish, image.run, image_name, container),
             settings.host(wish),
+            settings.points(wish, run),
         )
         lease.add(CONTAINER, container)
         chain_ids = digest.chains(image.diff_ids)
@@ -336,9 +346,12 @@ class Containers:
                 stack.enter_context(self.records.added(record))
             parent = present[-1] if present else None
             self.store.mounts.create(lease, container, parent, initial.fill, durable=durable)
+            self.volumes.provide(lease, record.mounts)
+            self.volumes.fill(lease, container, record.mounts, lambda: self.files(container))
             self.records.complete(container)
             if not wish.auto_remove:
                 lease.drop(CONTAINER, container)
+                self.volumes.keep(lease, record.mounts)
             yield record
 
     def _run(self, lease: Lease, record: Record, streams: Streams, started: Callable[[int], None]) -> int:
@@ -363,11 +376,7 @@ class Containers:
         run = record.config
         user = users.find(root, run.user)
         cwd = run.working_dir or "/"
-        for place in (cwd, *(run.volumes or ())):
-            root.directory(clean(os.fsencode(place)), make=True)
-        binds = [settings.bind(text) for text in record.host.binds]
-        for bind in binds:
-            os.makedirs(bind.source, exist_ok=True) if not os.path.lexists(bind.source) else None
+        root.directory(clean(os.fsencode(cwd)), make=True)
         names = grants.names(record.host)
         files = etc.write(self.records.folder(record.id), run.hostname, record.host.network, names)
         process = Process(
@@ -379,8 +388,9 @@ class Containers:
             run.hostname,
             record.host.network,
             record.host.readonly,
-            (*files, *binds),
+            (*files, *self.volumes.binds(record.mounts)),
             run.domainname,
+            tmpfs=mounts.tmpfs(record.mounts),
         )
         return grants.granted(process, record.host, root)
 
@@ -397,7 +407,7 @@ class Containers:
         except ContainerNotFound:
             self._remove_held(lease, container)  # what is left of one whose folder is gone
 
-    def _remove_held(self, lease: Lease, container: str) -> None:
+    def _remove_held(self, lease: Lease, container: str, *, volumes: bool = False) -> None:
         try:
             record: Record | None = self.records.get(container)
         except LaminaError:
@@ -405,10 +415,12 @@ class Containers:
         tops = self._tops(container)
         for top in tops:
             lease.add(LAYER, digest.encoded(top))  # else nobody would delete it, if its image goes meanwhile
+        unnamed = self.volumes.claim(lease, record.mounts) if record and (volumes or record.host.auto_remove) else []
         with self.store.lock():
             self.records.hide(container)
         self.store.mounts.remove(lease, container)
         self.records.remove(container)
+        self.volumes.remove_unused(lease, unnamed)
         if record is None or record.image_id not in self.store.images:
             self.store.release(lease, tops)
         lease.drop(CONTAINER, container)

@@ -11,6 +11,13 @@ lamina/containers/
     log                           what its process printed, in lines of conmon's k8s-file format
   names/<name>                    a link whose text is the id
   monitored/<id>                  the conmon of one that runs by itself
+
+volumes/                          Docker's own layout
+  <name>/
+    _data/                        the files; with the folder above it the volume is there
+    opts.json                     options of Docker's local driver; lamina writes none
+lamina/volumes/
+  <name>.json                     labels, time, and whether it was made for one container
 """
 
 import os
@@ -20,6 +27,9 @@ NAMES = "names"
 
 MONITORED = "monitored"
 """The folder of conmons, likewise."""
+
+DATA = "_data"
+"""The folder of files in that of a volume."""
 
 
 class Paths:
@@ -68,3 +78,32 @@ class Paths:
     def name(self, name: str) -> str:
         """The link of a name."""
         return os.path.join(self.names, name)
+
+
+class VolumePaths:
+    """The paths of volumes.
+
+    Args:
+        home: Docker's folder of volumes.
+        facts: the folder of what only lamina knows of them.
+    """
+
+    def __init__(self, home: str, facts: str) -> None:
+        self.home = home
+        self.facts_home = facts
+
+    def folder(self, volume: str) -> str:
+        """The folder of a volume; with it the volume is there."""
+        return os.path.join(self.home, volume)
+
+    def data(self, volume: str) -> str:
+        """The files of a volume."""
+        return os.path.join(self.home, volume, DATA)
+
+    def options(self, volume: str) -> str:
+        """The file with the options of Docker's local driver."""
+        return os.path.join(self.home, volume, "opts.json")
+
+    def facts(self, volume: str) -> str:
+        """The file that says what dockerd keeps in metadata.db."""
+        return os.path.join(self.facts_home, f"{volume}.json")

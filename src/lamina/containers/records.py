@@ -14,6 +14,7 @@ from ..oci import config, digest
 from ..oci.digest import Digest
 from ..runtime.pids import ProcessId
 from .host import Host
+from .mounts import Point
 from .paths import MONITORED, NAMES, Paths
 
 CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "restarting", "exited"
@@ -25,6 +26,9 @@ LIVE = (RUNNING, PAUSED, RESTARTING)
 CONTAINER, RUNS, RENAMED = CLAIMS = "container", "runs", "renamed"
 """Kinds of claims in a lease: a container that is half made, or goes with its owner; one whose process runs; one that
 gets another name."""
+
+UNUSED = "volume"
+"""The kind of claim of a volume that goes if no container has it."""
 
 _LIMIT = 16 << 20
 
@@ -55,6 +59,7 @@ class Record(msgspec.Struct, frozen=True):
         image: that image as its user named it.
         config: what it runs, settled with its image's config.
         host: what of the host it gets.
+        mounts: what it has at which places.
     """
 
     id: str
@@ -64,6 +69,7 @@ class Record(msgspec.Struct, frozen=True):
     image: str
     config: config.RunConfig
     host: Host
+    mounts: list[Point] = []
 
     @property
     def command(self) -> list[str]:
@@ -175,6 +181,14 @@ class Records:
             RecordDamaged: its record cannot be read.
         """
         return _read(self._paths.record(container), container)
+
+    def mounted(self) -> Iterator[tuple[str, list[Point]]]:
+        """Yield what each container has mounted, also those that are being made or removed."""
+        for container in sorted(os.listdir(self._paths.home)):
+            for path in (self._paths.record(container), self._paths.incomplete(container)):
+                with contextlib.suppress(NotFound, DataLoss):
+                    yield container, _read(path, container).mounts
+                    break
 
     def state(self, container: str) -> State:
         """Return what is written of a container's state; `life.Containers.state` knows whether it still holds."""

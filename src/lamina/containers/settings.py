@@ -6,11 +6,11 @@ from functools import cache
 
 import msgspec
 
-from ..errors import InvalidArgument, NotSupported
+from ..errors import InvalidArgument
 from ..oci import config
-from ..runtime.values import Bind
-from . import grants, signals
+from . import grants, mounts, signals
 from .host import Host
+from .mounts import Asked, Point
 
 NETWORKS = ("none", "host")
 """The networks that a container may have."""
@@ -31,7 +31,9 @@ class Wish(msgspec.Struct, frozen=True):
         entrypoint: takes the place of the image's Entrypoint, and drops its Cmd; an empty list takes it away.
         name: unique in the store; one is found if it is empty.
         env: `NAME=value`; a bare name takes that variable away.
-        binds: `source:destination[:ro|rw]`, both absolute.
+        binds: `source:destination[:mode]`: a volume's name or an absolute path, and an absolute path.
+        mounts: more of them.
+        volumes: places that get a volume without a name, beside those of the image.
         terminal: whether its streams are a terminal.
         interactive: whether it gets the caller's standard input.
         healthcheck: what of it is 0 or empty is as the image has it; the test `NONE` is none at all.
@@ -48,6 +50,8 @@ class Wish(msgspec.Struct, frozen=True):
     hostname: str = ""
     labels: dict[str, str] = {}
     binds: list[str] = []
+    mounts: list[Asked] = []
+    volumes: list[str] = []
     network: str = "host"
     readonly: bool = False
     terminal: bool = False
@@ -64,7 +68,8 @@ def check(wish: Wish) -> None:
     """Refuse what no container can be.
 
     Raises:
-        InvalidSetting: the name, the network, a bind or the working directory is malformed.
+        InvalidSetting: the name, the network or the working directory is malformed.
+        InvalidMount: a mount is.
         NotSupported: it is valid, and not offered yet.
     """
     if wish.name:
@@ -73,8 +78,9 @@ def check(wish: Wish) -> None:
         raise InvalidSetting(f"network {wish.network!r} is not supported: there are {' and '.join(NETWORKS)}")
     if wish.working_dir and not wish.working_dir.startswith("/"):
         raise InvalidSetting(f"the working directory '{wish.working_dir}' is invalid, it needs to be an absolute path")
-    for text in wish.binds:
-        bind(text)
+    for asked in wish.mounts:
+        mounts.check(asked)
+    points(wish, config.RunConfig())
     if wish.hostname and wish.host.uts_mode == "host":
         raise InvalidSetting("conflicting options: hostname and the UTS mode")
     if wish.stop_signal:
@@ -90,7 +96,12 @@ def host(wish: Wish) -> Host:
         InvalidArgument: it cannot have it.
     """
     asked = msgspec.structs.replace(
-        wish.host, binds=wish.binds, network=wish.network, readonly=wish.readonly, auto_remove=wish.auto_remove
+        wish.host,
+        binds=wish.binds,
+        network=wish.network,
+        readonly=wish.readonly,
+        auto_remove=wish.auto_remove,
+        mounts=wish.mounts,
     )
     return grants.settled(asked)
 
@@ -122,22 +133,10 @@ def _name() -> re.Pattern[str]:
     return re.compile(r"/?[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 
-def bind(text: str) -> Bind:
-    """Return what `source:destination[:options]` means.
-
-    Raises:
-        InvalidSetting: it is malformed.
-        NotSupported: it names a volume, or has options that are not offered yet.
-    """
-    source, *rest = text.split(":")
-    if len(rest) not in (1, 2) or not rest[0].startswith("/") or os.path.normpath(rest[0]) in ("/", "//"):
-        raise InvalidSetting(f"invalid volume specification: {text!r}: expected /source:/destination[:ro]")
-    if not source.startswith("/"):
-        raise NotSupported(f"volume {source!r}: named volumes are not supported yet, name a directory by its path")
-    options = [word for word in rest[1].split(",") if word] if len(rest) > 1 else []
-    if unknown := [word for word in options if word not in ("ro", "rw")]:
-        raise NotSupported(f"volume option {unknown[0]!r} of {text!r} is not supported yet: there are ro and rw")
-    return Bind(source, os.path.normpath(rest[0]), readonly="ro" in options)
+def points(wish: Wish, run: config.RunConfig) -> list[Point]:
+    """Return what a container has at which places; see `mounts.points`."""
+    wanted = [*map(mounts.volume, wish.binds), *wish.mounts]
+    return mounts.points(wanted, sorted({*(run.volumes or {}), *wish.volumes}), wish.host.tmpfs)
 
 
 def settle(wish: Wish, image: config.RunConfig, image_name: str, container: str) -> config.RunConfig:
@@ -168,6 +167,7 @@ def settle(wish: Wish, image: config.RunConfig, image_name: str, container: str)
         env=merge_env(image.env or [], wish.env),
         cmd=cmd,
         image=image_name,
+        volumes={**(image.volumes or {}), **{place: {} for place in wish.volumes}} or None,
         working_dir=wish.working_dir or image.working_dir,
         entrypoint=entrypoint,
         labels={**(image.labels or {}), **wish.labels},

@@ -4,13 +4,13 @@ import contextlib
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..archive import load as loading
 from ..archive import save as saving
 from ..containers.paths import Paths
-from ..containers.records import CLAIMS
+from ..containers.records import CLAIMS, UNUSED
 from ..errors import LaminaError
 from ..events import Report, ignore
 from ..oci import reference
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .containers import ContainerSummary, Wording
     from .editing import Edit
     from .forest import Position
+    from .volumes import VolumeSummary
 
 
 class Engine:
@@ -74,7 +75,7 @@ class Engine:
 
     def _recover(self, lease: "Lease", claims: set[tuple[str, str]]) -> None:
         """Let the containers of killed processes be taken away, if there are any."""
-        if self._is_deserted() or any(kind in CLAIMS for kind, _ in claims):
+        if self._is_deserted() or any(kind in (*CLAIMS, UNUSED) for kind, _ in claims):
             self._containers.recover(lease, claims)
 
     def _is_deserted(self) -> bool:
@@ -339,14 +340,51 @@ class Engine:
 
         return logs.read(self._containers, self.container(name), wanted, follow=follow)
 
-    def remove_container(self, name: str, *, force: bool = False) -> None:
+    def remove_container(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove a container that does not run; with `force` one that runs is killed.
+
+        With `volumes` also its volumes without a name.
 
         Raises:
             ContainerNotFound: there is none.
             ContainerRuns: it runs.
         """
-        self._containers.remove(self.container(name), force=force)
+        self._containers.remove(self.container(name), force=force, volumes=volumes)
+
+    def volumes(self) -> "list[VolumeSummary]":
+        """Return all volumes, by name."""
+        from .volumes import summaries  # noqa: PLC0415
+
+        return summaries(self._containers)
+
+    def inspect_volume(self, name: str) -> dict[str, Any]:
+        """Return all that is known of a volume, in the shape of Docker's API.
+
+        Raises:
+            VolumeNotFound: there is none.
+        """
+        from .volumes import describe  # noqa: PLC0415
+
+        return describe(self._containers.volumes.get(name))
+
+    def create_volume(self, name: str = "", labels: Mapping[str, str] | None = None) -> str:
+        """Make a volume, unless there is one of the name; without a name it gets one. Return the name.
+
+        Raises:
+            InvalidVolume: it cannot have that name.
+        """
+        with self._store.writing() as lease:
+            return self._containers.volumes.create(lease, name, labels, anonymous=not name)
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume and its files.
+
+        Raises:
+            VolumeNotFound: there is none.
+            VolumeInUse: a container has it.
+        """
+        with self._store.writing() as lease:
+            self._containers.volumes.remove(lease, name)
 
     def diff(self, name: str) -> "Iterator[Change]":
         """Yield what a container changed of its image, parents of changes first.

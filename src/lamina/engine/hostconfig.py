@@ -7,6 +7,7 @@ Source: what dockerd 20.10 answers for a container without options (moby, api/ty
 from typing import Any
 
 from ..containers.host import Host
+from ..containers.mounts import Asked
 from ..runtime import resources
 from ..runtime.values import MASKED, READONLY
 
@@ -37,6 +38,7 @@ def describe(host: Host) -> dict[str, Any]:
         "CgroupnsMode": "private" if resources.unified() and not host.privileged else "host",
         "ConsoleSize": [0, 0],
         "LogConfig": {"Type": "k8s-file", "Config": {}},
+        **({"Mounts": [_mount(asked) for asked in host.mounts]} if host.mounts else {}),
         "NetworkMode": host.network,
         "OomKillDisable": False,
         "PortBindings": {},
@@ -98,3 +100,26 @@ def _surroundings(host: Host) -> dict[str, Any]:
         "ExtraHosts": host.extra_hosts or None,
         **{name: value for name, value in set_only.items() if value},
     }
+
+
+def _mount(asked: Asked) -> dict[str, Any]:
+    """Return a mount as it was asked for; Docker leaves out what says nothing."""
+    bind = {"Propagation": asked.propagation, "NonRecursive": not asked.recursive}
+    driver = {"Name": asked.driver, "Options": asked.options}
+    volume = {"NoCopy": asked.nocopy, "Labels": asked.labels}
+    memory = {"SizeBytes": asked.size, "Mode": asked.permissions}
+    found = {
+        "Type": asked.kind,
+        "Source": asked.source,
+        "Target": asked.target,
+        "ReadOnly": asked.readonly,
+        "Consistency": asked.consistency,
+        "BindOptions": _said(bind) if asked.has_bind_options else None,
+        "VolumeOptions": {**_said(volume), "DriverConfig": _said(driver)} if asked.has_volume_options else None,
+        "TmpfsOptions": _said(memory),
+    }
+    return _said(found)
+
+
+def _said(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}

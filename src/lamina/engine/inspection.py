@@ -7,8 +7,8 @@ import msgspec
 
 from .. import __version__
 from ..containers.life import Containers
+from ..containers.mounts import Point
 from ..containers.records import LIVE, PAUSED, RESTARTING, Record
-from ..containers.settings import bind
 from ..events import Report
 from ..oci import config, platform, times
 from ..oci.digest import Digest
@@ -80,7 +80,7 @@ def container(containers: Containers, record: Record, *, sizes: bool) -> dict[st
         "ExecIDs": None,
         "HostConfig": hostconfig.describe(record.host),
         "GraphDriver": {"Data": store.driver.metadata(writable.mount_id), "Name": store.driver_name},
-        "Mounts": [_mount(text) for text in record.host.binds],
+        "Mounts": [_mount(containers, point) for point in record.mounts],
         "Config": msgspec.to_builtins(record.config),
         "NetworkSettings": {"Networks": {record.host.network: {}}},
     }
@@ -108,15 +108,19 @@ def _state(containers: Containers, record: Record) -> dict[str, Any]:
     }
 
 
-def _mount(text: str) -> dict[str, Any]:
-    found = bind(text)
+def _mount(containers: Containers, point: Point) -> dict[str, Any]:
+    volume = {"Name": point.name} if point.name else {}
+    source = containers.volumes.path(point.name) if point.name else point.source
+    driver = {"Driver": "local"} if point.name else {}
     return {
-        "Type": "bind",
-        "Source": found.source,
-        "Destination": found.destination,
-        "Mode": "ro" if found.readonly else "",
-        "RW": not found.readonly,
-        "Propagation": "rprivate",
+        "Type": point.kind,
+        **volume,
+        "Source": source,
+        "Destination": point.destination,
+        **driver,
+        "Mode": point.mode,
+        "RW": not point.readonly,
+        "Propagation": point.propagation,
     }
 
 

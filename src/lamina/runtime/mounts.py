@@ -42,7 +42,7 @@ def _tmpfs(tmpfs: Tmpfs) -> dict[str, Any]:
 
 
 def _bind(bind: Bind) -> dict[str, Any]:
-    options = ("rbind" if bind.recursive else "bind", "rprivate", "ro" if bind.readonly else "rw")
+    options = ("rbind" if bind.recursive else "bind", bind.propagation, "ro" if bind.readonly else "rw")
     return _mount(bind.destination, "bind", bind.source, options)
 
 

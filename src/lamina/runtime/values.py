@@ -40,12 +40,16 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Bind(msgspec.Struct, frozen=True):
-    """A directory or file of the host at a place in the tree; `source` is absolute."""
+    """A directory or file of the host at a place in the tree; `source` is absolute.
+
+    `propagation` says whether mounts of the host below the source come to be seen (mount_namespaces(7)).
+    """
 
     source: str
     destination: str
     readonly: bool = False
     recursive: bool = True
+    propagation: str = "rprivate"
 
 
 class Tmpfs(msgspec.Struct, frozen=True):

@@ -4,13 +4,15 @@
   image/<driver>/             Docker's: imagedb, repositories.json (images), layerdb (layers), distribution
   <driver>/                   the driver's trees (snapshot)
   containers/                 dockerd's own, if one uses the root by turns
-  volumes/metadata.db         dockerd locks it as long as it runs
+  volumes/                    volumes (containers)
+    metadata.db               dockerd's; it locks it as long as it runs
   lamina/                     what only lamina has
     lock                      held for moments, while names change hands
     leases/                   what live processes rely on (lock.Lease)
     content/                  manifests and blobs as they came (content.local)
     index/                    of build steps (images.steps); can be removed at any time
     containers/               records of containers (containers)
+    volumes/                  what dockerd would keep of volumes in its metadata.db (containers)
     tmp/                      files without a name
     quarantine/<time>/<path>  what a repair could not restore, by its path in the root; can be removed at any time
 """
@@ -34,7 +36,9 @@ class Paths:
         self.containers = os.path.join(self.own, "containers")
         self.quarantine = os.path.join(self.own, "quarantine")
         self.tmp = os.path.join(self.own, "tmp")
-        self.docker_lock = os.path.join(root, "volumes", "metadata.db")
+        self.volumes = os.path.join(root, "volumes")
+        self.volume_facts = os.path.join(self.own, "volumes")
+        self.docker_lock = os.path.join(self.volumes, "metadata.db")
         self.docker_containers = os.path.join(root, "containers")
         self.buildkit = os.path.join(root, "buildkit")
 
