@@ -2,10 +2,9 @@
 
 import argparse
 import sys
-import time
 from typing import TYPE_CHECKING
 
-from ..errors import InvalidArgument, LaminaError
+from .moments import moment
 from .parser import Parser
 from .shell import Shell
 
@@ -34,7 +33,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
 
     (name,) = options.arguments
     tail = int(options.tail) if options.tail.isdecimal() else None
-    wanted = Wanted(tail, _moment(options.since, "since"), _moment(options.until, "until"))
+    wanted = Wanted(tail, moment(options.since, "since"), moment(options.until, "until"))
     for entry in shell.engine.logs(name, wanted, follow=options.follow):
         stream = sys.stderr if entry.stream == "stderr" else sys.stdout
         stream.buffer.write(_line(entry, timestamps=options.timestamps))
@@ -46,27 +45,3 @@ def _line(entry: "Entry", *, timestamps: bool) -> bytes:
     from ..oci import times
 
     return f"{times.rfc3339(entry.when)} ".encode() + entry.data if timestamps else entry.data
-
-
-def _moment(text: str, option: str) -> int:
-    """Return the instant that a time, a number of seconds since 1970, or a duration before now says."""
-    if not text:
-        return 0
-    from ..dockerfile import duration
-    from ..oci import times
-
-    try:
-        return int(float(text) * 1e9)
-    except ValueError:
-        pass
-    try:
-        return time.time_ns() - duration.nanoseconds(text)
-    except LaminaError:
-        pass
-    full = text if "T" in text else f"{text}T00:00:00"
-    try:
-        return times.parse_rfc3339(full if full[-1:] == "Z" or full[-6:-5] in ("+", "-") else f"{full}Z")
-    except LaminaError as error:
-        raise InvalidArgument(
-            f'invalid value for "{option}": failed to parse value as time or duration: {text}'
-        ) from error

@@ -56,16 +56,22 @@ COMMANDS = {
 GROUPS = {
     "container": {name: name for name in ("attach", "commit", "cp", "create", "diff", "exec", "export", "inspect")}
     | {name: name for name in ("kill", "logs", "pause", "rename", "restart", "rm", "run", "start", "stop", "top")}
-    | {"ls": "ps", "list": "ps", "ps": "ps", "unpause": "unpause", "wait": "wait"},
+    | {"ls": "ps", "list": "ps", "ps": "ps", "unpause": "unpause", "wait": "wait"}
+    | {"prune": "container prune"},
     "image": {name: name for name in ("build", "history", "import", "inspect", "load", "save", "tag", "tree")}
-    | {"ls": "images", "list": "images", "rm": "rmi", "remove": "rmi"},
-    "system": {"check": "check", "info": "info"},
-    "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "rm")}
+    | {"ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
+    "system": {"check": "check", "df": "system df", "info": "info", "prune": "system prune"},
+    "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")}
     | {"list": "volume ls", "remove": "volume rm"},
 }
 
 HIDDEN = {
     "check": Command("check", "Verify every digest, chain, link and reference of the store"),
+    "container prune": Command("container_prune", "Remove all stopped containers"),
+    "image prune": Command("image_prune", "Remove unused images"),
+    "system df": Command("system_df", "Show how much room images, containers and volumes take"),
+    "system prune": Command("system_prune", "Remove unused data"),
+    "volume prune": Command("volume_prune", "Remove unused local volumes"),
     "volume create": Command("volume_create", "Create a volume"),
     "volume inspect": Command("volume_inspect", "Display detailed information on one or more volumes"),
     "volume ls": Command("volume_ls", "List volumes"),

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     if not (options.all or is_status or last > 0):
         found = [one for one in found if one.state.status in ("running", "paused", "restarting")]
     found = [one for one in found if all(accepts(one) for accepts in filters)]
-    rows = [_row(one, options) for one in (found[:last] if last > 0 else found)]
+    rows = [row(one, truncated=not options.no_trunc) for one in (found[:last] if last > 0 else found)]
     default = _DEFAULT + "\t{{.Size}}" if options.size else _DEFAULT
     form = options.format or (QUIET if options.quiet else "table")
     shell.table(Table(HEADERS, default), rows, form)
@@ -97,7 +97,8 @@ def _has_label(one: "ContainerSummary", text: str) -> bool:
     return name in labels and (not equals or labels[name] == value)
 
 
-def _row(one: "ContainerSummary", options: argparse.Namespace) -> dict[str, Any]:
+def row(one: "ContainerSummary", *, truncated: bool) -> dict[str, Any]:
+    """Return a container's row of a list."""
     from ..oci import times
     from ..render import units
     from ..render.template.verbs import quote
@@ -105,18 +106,18 @@ def _row(one: "ContainerSummary", options: argparse.Namespace) -> dict[str, Any]
     record, now = one.record, time.time()
     created = times.parse_rfc3339(record.created)
     command = _command(record.command)
-    if not options.no_trunc and len(command) > _COMMAND_WIDTH:
+    if truncated and len(command) > _COMMAND_WIDTH:
         command = command[: _COMMAND_WIDTH - 1] + "…"
     labels = record.config.labels or {}
     return {
         "Command": quote(command),
         "CreatedAt": times.spelled(created),
-        "ID": record.id if options.no_trunc else record.id[:12],
-        "Image": record.image,
+        "ID": record.id[:12] if truncated else record.id,
+        "Image": one.image or record.image,
         "Label": lambda name: labels.get(name, ""),
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
         "LocalVolumes": str(sum(point.kind == "volume" for point in record.mounts)),
-        "Mounts": ",".join(_mounts(one, whole=options.no_trunc)),
+        "Mounts": ",".join(_mounts(one, whole=not truncated)),
         "Names": record.name,
         "Networks": record.host.network,
         "Ports": "",

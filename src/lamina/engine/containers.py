@@ -14,7 +14,7 @@ from ..containers.life import Containers
 from ..containers.records import LIVE, Record, State
 from ..errors import LaminaError
 from ..events import Problem, Report
-from ..oci import config, reference, times
+from ..oci import config, digest, reference, times
 from ..oci.digest import Digest
 from ..store.store import Store
 from ..streams import Reader
@@ -31,17 +31,20 @@ class ContainerSummary(msgspec.Struct, frozen=True):
         state: what became of it.
         size: bytes that it wrote; None where they were not asked for.
         base_size: bytes of its image's layers, likewise.
+        image: its image as the user named it, or the beginning of the id where that is no name of it any more.
     """
 
     record: Record
     state: State
     size: int | None = None
     base_size: int | None = None
+    image: str = ""
 
 
 def containers(all_containers: Containers, report: Report, *, sizes: bool) -> list[ContainerSummary]:
     """Return all containers, the newest first."""
     found: list[ContainerSummary] = []
+    names: dict[str, Digest] | None = None
     for container in all_containers.records:
         try:
             record = all_containers.records.get(container)
@@ -50,8 +53,27 @@ def containers(all_containers: Containers, report: Report, *, sizes: bool) -> li
             if all_containers.records.exists(container):
                 report(Problem(str(error)))
             continue
-        found.append(ContainerSummary(record, all_containers.state(container), size, below))
+        if names is None:
+            names = _names(all_containers.store)
+        image = _image(record, names)
+        found.append(ContainerSummary(record, all_containers.state(container), size, below, image))
     return sorted(found, key=lambda one: one.record.created, reverse=True)
+
+
+def _names(store: Store) -> dict[str, Digest]:
+    """Return the names of all images; none where they cannot be read."""
+    try:
+        return store.references.all()
+    except LaminaError:
+        return {}
+
+
+def _image(record: Record, names: dict[str, Digest]) -> str:
+    """Return a container's image as its user named it, or the beginning of its id where that means it no more."""
+    if record.image_id.removeprefix("sha256:").startswith(record.image.removeprefix("sha256:")):
+        return record.image
+    named = names.get(reference.parse(record.image).tagged().familiar) if names else record.image_id
+    return record.image if named == record.image_id else digest.short(record.image_id)
 
 
 def size_of(all_containers: Containers, container: str) -> tuple[int, int]:

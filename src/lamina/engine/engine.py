@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from .containers import ContainerSummary, Wording
     from .editing import Edit
     from .forest import Position
+    from .pruning import Conditions, Pruned, PrunedImages
+    from .usage import Usage
     from .volumes import VolumeSummary
 
 
@@ -385,6 +387,30 @@ class Engine:
         """
         with self._store.writing() as lease:
             self._containers.volumes.remove(lease, name)
+
+    def usage(self) -> "Usage":
+        """Return what takes how much room, each byte counted once; see `usage`."""
+        from .usage import usage  # noqa: PLC0415
+
+        return usage(self._store, self._containers, self.report)
+
+    def prune_containers(self, conditions: "Conditions") -> "Pruned":
+        """Remove containers without a process."""
+        from . import pruning  # noqa: PLC0415
+
+        return pruning.containers(self._containers, conditions)
+
+    def prune_images(self, conditions: "Conditions", *, every: bool = False) -> "PrunedImages":
+        """Remove images that no container was made from and that have no name; with `every` also those that have."""
+        from . import pruning  # noqa: PLC0415
+
+        return pruning.images(self._store, self._containers, conditions, every=every)
+
+    def prune_volumes(self, conditions: "Conditions", *, every: bool = False) -> "Pruned":
+        """Remove volumes that no container has: those without a name, with `every` all."""
+        from . import pruning  # noqa: PLC0415
+
+        return pruning.volumes(self._containers, conditions, every=every)
 
     def diff(self, name: str) -> "Iterator[Change]":
         """Yield what a container changed of its image, parents of changes first.
