@@ -22,6 +22,7 @@ COMMANDS = {
     "attach": Command("attach", "Attach local standard input, output, and error streams to a running container"),
     "build": Command("build", "Build an image from a Dockerfile"),
     "commit": Command("commit", "Create a new image from a container's changes"),
+    "completion": Command("completion", "Generate the autocompletion script for a shell"),
     "cp": Command("cp", "Copy files/folders between a container and the local filesystem"),
     "create": Command("create", "Create a new container"),
     "diff": Command("diff", "Inspect changes to files or directories on a container's filesystem"),
@@ -66,6 +67,7 @@ GROUPS = {
 }
 
 HIDDEN = {
+    "__complete": Command("complete", "Say what may come next on a command line"),
     "check": Command("check", "Verify every digest, chain, link and reference of the store"),
     "container prune": Command("container_prune", "Remove all stopped containers"),
     "image prune": Command("image_prune", "Remove unused images"),
@@ -181,7 +183,7 @@ def _resolve(words: list[str]) -> tuple[str, list[str]]:
         if inner is None:
             raise Usage(f"lamina: unknown command: lamina {name} {rest[0]}\n\n" + _more(f"lamina {name}"), 1)
         return inner, ["--type", name, *rest[1:]] if inner == "inspect" else rest[1:]
-    if name not in COMMANDS:
+    if name not in COMMANDS and name != "__complete":
         raise Usage(f"lamina: unknown command: lamina {name}\n\n" + _more("lamina"), 1)
     return name, rest
 
