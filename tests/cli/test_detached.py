@@ -1,6 +1,5 @@
 """Containers that run by themselves: what ends them, what is left of them, and who may leave them alone."""
 
-import json
 import os
 import pathlib
 import signal
@@ -8,11 +7,15 @@ import subprocess
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from tests import peers, traces
 from tests.cli.place import Lamina
 from tests.cli.test_run import Terminal, patience
 from tests.peers import Tool
+
+from lamina import sealed
+from lamina.runtime.pids import ProcessId
 
 __all__ = ["patience"]
 
@@ -42,8 +45,7 @@ def state(lamina: Lamina, name: str) -> str:
 def monitor(lamina: Lamina, name: str) -> int:
     """Return the process id of a container's conmon."""
     container = lamina("inspect", "-f", "{{.Id}}", name).stdout.strip()
-    path = pathlib.Path(lamina.root, "lamina/containers/monitored", container)
-    return int(json.loads(path.read_bytes())["pid"])
+    return sealed.read(f"{lamina.root}/lamina/containers/monitored/{container}", ProcessId).pid
 
 
 def remains(lamina: Lamina) -> dict[int, str]:
@@ -103,8 +105,8 @@ def test_another_start_of_the_machine(lamina: Lamina) -> None:
         os.kill(pid, signal.SIGKILL)
     until(lambda: not remains(lamina))
     for path in pathlib.Path(lamina.root, "lamina/containers/monitored").iterdir():
-        noted = json.loads(path.read_bytes())
-        path.write_text(json.dumps({**noted, "pid": os.getpid(), "boot": "another"}))
+        noted = sealed.read(str(path), ProcessId)
+        sealed.write(str(path), msgspec.structs.replace(noted, pid=os.getpid(), boot="another"))
     subprocess.run(["sh", "-c", f"rm -r {lamina.root}.run/bundles/*"], check=True)
     assert state(lamina, "one") == "exited 137"
     lamina("tag", "tiny:1", "other")

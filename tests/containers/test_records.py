@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from lamina import sealed
 from lamina.containers.host import Host
 from lamina.containers.records import (
-    EXITED,
+    LOST,
     RUNNING,
     ContainerNotFound,
     NameTaken,
     Record,
-    RecordDamaged,
     Records,
     State,
 )
@@ -119,9 +119,9 @@ def test_damage(two: Records, harm: bytes | None) -> None:
         path = Path(two.folder(ONE), name)
         path.unlink()
         path.mkdir() if harm is None else path.write_bytes(harm)
-    with pytest.raises(RecordDamaged, match=r"record\.json is damaged: "):
+    with pytest.raises(sealed.Damaged, match=r"record\.json is damaged: "):
         two.find("one")
-    assert two.state(ONE) == State(EXITED, exit_code=255, error="its state cannot be read")
+    assert two.state(ONE) == LOST
     assert two.find("two").id == TWO
     two.hide(ONE)
     two.remove(ONE)

@@ -141,15 +141,15 @@ class Containers:
     def state(self, container: str) -> State:
         """Return a container's state; one whose runner or conmon was killed has ended."""
         state = self.records.state(container)
-        if state.status not in LIVE or self._is_watched(container):
+        if state.status not in LIVE or self.is_watched(container):
             return state
         state = self.records.state(container)  # it may have ended while we looked
-        if state.status not in LIVE or self._is_watched(container):
+        if state.status not in LIVE or self.is_watched(container):
             return state
         status = monitor.exit_status(self.run_root, container)
         return msgspec.structs.replace(state, status=EXITED, exit_code=KILLED if status is None else status)
 
-    def _is_watched(self, container: str) -> bool:
+    def is_watched(self, container: str) -> bool:
         """Tell whether there is somebody who will note a container's end."""
         found = self.records.monitor(container)
         return bool(found and found.is_alive) or (RUNS, container) in live_claims(self.store.paths.leases)
@@ -272,6 +272,9 @@ class Containers:
         for container in alone:
             if container not in claimed and self.store.mounts.exists(container):
                 yield f"the writable layer of container {container[:12]} belongs to no container"
+        for container in self.records:
+            if container not in claimed:
+                yield from self.records.check(container)
         yield from (f"lamina/containers/{what} belongs to no container" for what, name in strays if name not in claimed)
         yield from self.volumes.check()
 

@@ -32,6 +32,10 @@ DATA = "_data"
 """The folder of files in that of a volume."""
 
 
+OF_DOCKER = ("metadata.db", "backingFsBlockDev")
+"""What dockerd keeps beside volumes."""
+
+
 class Paths:
     """The paths of a folder of containers."""
 
@@ -62,6 +66,11 @@ class Paths:
     def state(self, container: str) -> str:
         """The file that says what became of a container."""
         return os.path.join(self.home, container, "state.json")
+
+    def files(self, container: str) -> list[str]:
+        """The files of a container that is there."""
+        names = ("record.json", "state.json", "hostname", "hosts", "resolv.conf", "script", "life", "log")
+        return [os.path.join(self.home, container, name) for name in names]
 
     def life(self, container: str) -> str:
         """The file that is locked while a container's process is started, or its end is noted."""

@@ -3,12 +3,13 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
+from .. import sealed
 from ..errors import AlreadyExists, DataLoss, InvalidArgument, LaminaError, NotFound
-from ..files import fsync, remove_tree, replace
+from ..files import fsync, remove_tree
 from ..lock import exclusive, lock_fd
 from ..oci import config, digest
 from ..oci.digest import Digest
@@ -30,8 +31,6 @@ gets another name."""
 UNUSED = "volume"
 """The kind of claim of a volume that goes if no container has it."""
 
-_LIMIT = 16 << 20
-
 
 class ContainerNotFound(NotFound):
     """No container has this id or name."""
@@ -42,10 +41,6 @@ class ContainerNotFound(NotFound):
 
 class NameTaken(AlreadyExists):
     """Another container has the name."""
-
-
-class RecordDamaged(DataLoss):
-    """What is written of a container cannot be read."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -97,6 +92,10 @@ class State(msgspec.Struct, frozen=True):
     restarts: int = 0
 
 
+LOST = State(EXITED, exit_code=255, error="its state was lost")
+"""What is said of a container whose state cannot be read."""
+
+
 class Records:
     """The containers of a store. Writers hold the store's lock."""
 
@@ -145,7 +144,7 @@ class Records:
         os.makedirs(self._paths.folder(record.id), 0o700, exist_ok=True)
         with self.hold(record.id):
             self.set_state(record.id, State())
-            replace(self._paths.incomplete(record.id), msgspec.json.encode(record), 0o600)
+            sealed.write(self._paths.incomplete(record.id), record)
             self._take_name(record)  # last: what is left of a container says which name it had
             yield
 
@@ -178,7 +177,7 @@ class Records:
 
         Raises:
             ContainerNotFound: there is none.
-            RecordDamaged: its record cannot be read.
+            sealed.Damaged: its record cannot be read.
         """
         return _read(self._paths.record(container), container)
 
@@ -193,14 +192,13 @@ class Records:
     def state(self, container: str) -> State:
         """Return what is written of a container's state; `life.Containers.state` knows whether it still holds."""
         try:
-            with open(self._paths.state(container), "rb") as file:
-                return msgspec.json.decode(file.read(_LIMIT), type=State)
-        except (OSError, msgspec.DecodeError, RecursionError):
-            return State(EXITED, exit_code=255, error="its state cannot be read")
+            return sealed.read(self._paths.state(container), State)
+        except (FileNotFoundError, NotADirectoryError, sealed.Damaged):
+            return LOST
 
     def set_state(self, container: str, state: State) -> None:
         """Write a container's state."""
-        replace(self._paths.state(container), msgspec.json.encode(state), 0o600)
+        sealed.write(self._paths.state(container), state)
 
     def log(self, container: str) -> str:
         """Return the file with what a container's process printed; it may not be there."""
@@ -224,16 +222,15 @@ class Records:
     def monitor(self, container: str) -> ProcessId | None:
         """Return the conmon that a container was left to, None if it was to none."""
         try:
-            with open(self._paths.monitor(container), "rb") as file:
-                return msgspec.json.decode(file.read(_LIMIT), type=ProcessId)
-        except (OSError, msgspec.DecodeError):
+            return sealed.read(self._paths.monitor(container), ProcessId)
+        except (FileNotFoundError, NotADirectoryError, sealed.Damaged):
             return None
 
     def set_monitor(self, container: str, monitor: ProcessId | None) -> None:
         """Note, or forget, the conmon that a container is left to."""
         if monitor is not None:
             os.makedirs(self._paths.monitored, 0o700, exist_ok=True)
-            replace(self._paths.monitor(container), msgspec.json.encode(monitor), 0o600)
+            sealed.write(self._paths.monitor(container), monitor)
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._paths.monitor(container))
@@ -252,7 +249,7 @@ class Records:
         """
         new = msgspec.structs.replace(self.get(container), name=name)
         self._take_name(new)
-        replace(self._paths.record(container), msgspec.json.encode(new), 0o600)
+        sealed.write(self._paths.record(container), new)
         self.tidy_names(container)
 
     def tidy_names(self, container: str) -> None:
@@ -280,8 +277,58 @@ class Records:
                 yield name, name
         for name in sorted(os.listdir(self._paths.names)) if os.path.isdir(self._paths.names) else ():
             holder = _readlink(self._paths.name(name))
-            if not holder or not self.exists(holder) or self.get(holder).name != name:
+            if not holder or not self._has_name(holder, name):
                 yield f"{NAMES}/{name}", holder
+
+    def _has_name(self, container: str, name: str) -> bool:
+        """Tell whether a container has a name; one whose record cannot be read may have."""
+        try:
+            return self.get(container).name == name
+        except NotFound:
+            return False
+        except DataLoss:
+            return True
+
+    def check(self, container: str) -> Iterator[str]:
+        """Yield what is wrong with what is written of a container, a line each."""
+        try:
+            record = self.get(container)
+            if _readlink(self._paths.name(record.name)) != container:
+                yield f"container {container[:12]} is not found by its name {record.name}"
+            sealed.read(self._paths.state(container), State)
+        except FileNotFoundError:
+            yield f"the state of container {container[:12]} is missing"
+        except ContainerNotFound:
+            return
+        except DataLoss as error:
+            yield str(error)
+        yield from (f"{path} is a folder" for path in self._folders(container))
+
+    def mend(self, container: str, aside: Callable[[str], None]) -> Iterator[str]:
+        """Put right what is written of a container whose record can be read; yield what was done, a line each."""
+        for path in self._folders(container):
+            aside(path)
+            yield f"quarantined {path}: it was a folder"
+        try:
+            sealed.read(self._paths.state(container), State)
+        except (FileNotFoundError, DataLoss):
+            self.set_state(container, LOST)
+            yield f"container {container[:12]}: its state is lost, it counts as ended with exit status {LOST.exit_code}"
+        name = self.get(container).name
+        if _readlink(self._paths.name(name)) != container:
+            if os.path.lexists(self._paths.name(name)):
+                aside(self._paths.name(name))
+            os.makedirs(self._paths.names, 0o700, exist_ok=True)
+            os.symlink(container, self._paths.name(name))
+            yield f"container {container[:12]}: found by its name {name} again"
+
+    def _folders(self, container: str) -> list[str]:
+        """Return the paths of a container's files where a folder is."""
+        return [path for path in self._paths.files(container) if os.path.isdir(path) and not os.path.islink(path)]
+
+    def path(self, stray: str) -> str:
+        """Return the path of what `strays` yields."""
+        return os.path.join(self._paths.home, stray)
 
     def find(self, text: str) -> Record:
         """Return the container of a name, an id, or the beginning of one.
@@ -320,12 +367,9 @@ class Records:
 
 def _read(path: str, container: str) -> Record:
     try:
-        with open(path, "rb") as file:
-            return msgspec.json.decode(file.read(_LIMIT), type=Record)
+        return sealed.read(path, Record)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ContainerNotFound(container) from error
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
-        raise RecordDamaged(f"{path} is damaged: {error}") from error
 
 
 def _readlink(path: str) -> str:

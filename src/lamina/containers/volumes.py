@@ -16,8 +16,9 @@ from typing import TypeVar
 
 import msgspec
 
+from .. import sealed
 from ..errors import Conflict, InvalidArgument, NotFound, NotSupported
-from ..files import fsync, replace, syncfs
+from ..files import fsync, syncfs
 from ..lock import Lease, claims
 from ..oci import times
 from ..runtime.values import Bind
@@ -25,7 +26,7 @@ from ..snapshot.copying import Copier, copy_metadata
 from ..store.store import Store
 from ..tar.root import NotBelow, Root, clean
 from .mounts import TMPFS, VOLUME, Point, check_source
-from .paths import DATA, VolumePaths
+from .paths import DATA, OF_DOCKER, VolumePaths
 from .records import UNUSED, Records
 
 T = TypeVar("T")
@@ -127,7 +128,10 @@ class Volumes:
             info = os.stat(self._paths.data(name))
         except FileNotFoundError as error:
             raise VolumeNotFound(name) from error
-        facts = _read(self._paths.facts(name), _Facts) or _Facts()
+        try:
+            facts = sealed.read(self._paths.facts(name), _Facts)
+        except (FileNotFoundError, sealed.Damaged):
+            facts = _Facts()  # one that dockerd made has none
         found = _read(self._paths.options(name), _Options)
         options = {key: value for key, value in msgspec.structs.asdict(found).items() if value} if found else None
         created = facts.created or times.rfc3339(int(info.st_ctime) * 10**9)
@@ -159,7 +163,7 @@ class Volumes:
                     return name
                 _make_folder(self._paths.home, 0o701)
                 _make_folder(self._paths.facts_home, 0o700)
-                replace(self._paths.facts(name), msgspec.json.encode(facts), 0o600)
+                sealed.write(self._paths.facts(name), facts)
                 os.rename(new, self._paths.folder(name))
         fsync(self._paths.home)
         return name
@@ -340,9 +344,38 @@ class Volumes:
                 if point.kind == VOLUME and not self.exists(point.name) and (UNUSED, point.name) not in claimed:
                     yield f"container {container[:12]}: its volume {point.name} is missing"
         for name in self:
-            facts = self._paths.facts(name)
-            if os.path.exists(facts) and _read(facts, _Facts) is None:
-                yield f"{facts} is damaged"
+            with contextlib.suppress(FileNotFoundError):
+                try:
+                    sealed.read(self._paths.facts(name), _Facts)
+                except sealed.Damaged as error:
+                    yield str(error)
+        yield from (f"{path} is no volume" for path in self._damaged())
+
+    def mend(self, lease: Lease, aside: Callable[[str], None]) -> Iterator[str]:
+        """Put right what is wrong with volumes; yield what was done, a line each."""
+        for path in self._damaged():
+            aside(path)
+            yield f"quarantined {path}: it is no volume"
+        for name in self:
+            with contextlib.suppress(FileNotFoundError):
+                try:
+                    sealed.read(self._paths.facts(name), _Facts)
+                except sealed.Damaged as error:
+                    aside(self._paths.facts(name))
+                    yield f"volume {name}: {error}; what it said is no longer known"
+        claimed = claims(self._store.paths.leases)
+        for container, points in self._records.mounted():
+            for point in points:
+                if point.kind == VOLUME and not self.exists(point.name) and (UNUSED, point.name) not in claimed:
+                    self.create(lease, point.name, point.labels, anonymous=point.anonymous)
+                    yield f"made volume {point.name} of container {container[:12]} anew: it is empty"
+
+    def _damaged(self) -> Iterator[str]:
+        """Yield the paths of what has a volume's name in the folder of volumes, and is none."""
+        home = self._paths.home
+        for name in sorted(os.listdir(home)) if os.path.isdir(home) else ():
+            if name not in OF_DOCKER and _pattern().fullmatch(name) and not self.exists(name):
+                yield self._paths.folder(name)
 
 
 def check(name: str) -> None:

@@ -16,6 +16,7 @@ from ..events import Report, ignore
 from ..oci import reference
 from ..oci.digest import Digest
 from ..oci.reference import InvalidReference
+from ..store import frame
 from ..store.check import check as check_store
 from ..store.names import find, name_image
 from ..store.store import Store
@@ -443,6 +444,10 @@ class Engine:
 
     def check(self, *, content: bool = True) -> Iterator[str]:
         """Yield what is wrong with the store, a line each; see `store.check`."""
+        frame_problems = [*frame.check(self._store.paths, self._store.driver_name)]
+        yield from frame_problems
+        if frame_problems:
+            return  # what lies in there cannot be seen
         self._store.recover()
         yield from check_store(self._store, self.report, content=content)
         yield from self._containers.check()
@@ -453,10 +458,18 @@ class Engine:
         Raises:
             HeldByDocker: a dockerd has the root.
         """
-        from ..store.repair import repair  # noqa: PLC0415
+        from ..containers import mending  # noqa: PLC0415
+        from ..store.quarantine import Quarantine  # noqa: PLC0415
+        from ..store.repair import mender, repair  # noqa: PLC0415
 
-        with self._store.writing() as lease:
-            yield from repair(self._store, lease, self.report, self._image_of)
+        store = self._store
+        aside = Quarantine(store.paths)
+        yield from frame.mend(store.paths, store.driver_name, aside)
+        with store.writing() as lease:
+            yield from repair(store, lease, self.report, aside, self._image_of)
+            yield from mending.mend(self._containers, lease, mender(store, aside), aside)
+        if aside.folder:
+            yield f"what could not be restored is in {aside.folder}"
 
     def _image_of(self, container: str) -> "Digest | None":
         try:

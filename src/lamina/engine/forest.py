@@ -47,7 +47,7 @@ class _Image(msgspec.Struct):
 
 def forest(store: Store, containers: Iterable[ContainerSummary], report: Report) -> list[Position]:
     """Return all positions, each after the one that it stands on."""
-    grown = _Forest(store, references(store, report))
+    grown = _Forest(store, references(store, report), report)
     for one in _sorted(_images(store, report)):
         grown.add(one)
     for container in containers:
@@ -91,9 +91,10 @@ def _sorted(images: dict[Digest, _Image]) -> list[_Image]:
 
 
 class _Forest:
-    def __init__(self, store: Store, names: dict[Digest, list[str]]) -> None:
+    def __init__(self, store: Store, names: dict[Digest, list[str]], report: Report) -> None:
         self.positions: list[Position] = []
         self._sizes = Sizes(store.layers)
+        self._report = report
         self._names = names
         self._images: dict[str, int] = {}
         self._chains: dict[Digest, int] = {}
@@ -110,11 +111,18 @@ class _Forest:
             known = self._chains.get(chain_ids[at])
             if known is None:
                 created_by = commands[at] if at < len(commands) else ""
-                size = self._sizes.own(chain_ids[at])
-                known = self._place(Position(chain_ids[at], below, size, (), "layer", created_by))
+                known = self._place(Position(chain_ids[at], below, self._size(chain_ids[at]), (), "layer", created_by))
                 self._chains[chain_ids[at]] = known
             below = known
         self._put(one, below, is_new=len(chain_ids) > done)
+
+    def _size(self, chain_id: Digest) -> int:
+        """Return the bytes of a layer, 0 where damage hides them."""
+        try:
+            return self._sizes.own(chain_id)
+        except LaminaError as error:
+            self._report(Problem(str(error)))
+            return 0
 
     def _put(self, one: _Image, below: int, *, is_new: bool) -> None:
         """Make an image of the layer that it ends with; if that is one already, stand on it."""

@@ -131,6 +131,9 @@ class Images:
 
     def check(self, image_id: Digest) -> Iterator[str]:
         """Yield what is wrong with what is known of an image, a line each."""
+        facts = self._paths.facts(image_id)
+        if os.path.lexists(facts) and not os.path.isdir(facts):
+            yield f"image {image_id}: {facts} is no folder"
         path = self._paths.fact(image_id, "parent")
         parent = self.parent(image_id)
         if parent is None and os.path.lexists(path):

@@ -25,6 +25,7 @@ class Paths:
         self.content = os.path.join(home, "imagedb", "content", "sha256")
         self.metadata = os.path.join(home, "imagedb", "metadata", "sha256")
         self.repositories = os.path.join(home, "repositories.json")
+        self.index = index
         self.steps = os.path.join(index, "steps")
         self.stamp = os.path.join(index, "stamp")
 

@@ -82,8 +82,7 @@ class Steps:
             with contextlib.suppress(LaminaError):
                 created = self._images.get(image_id).created or ""
                 found.setdefault(self._key(image_id)[0], []).append((created, image_id))
-        remove_tree(self._paths.steps)
-        os.makedirs(self._paths.steps, 0o700)
+        remove_tree(self._paths.index)
         for name, ids in found.items():
             self._write(self._paths.step(name), "\n".join(image_id for _, image_id in sorted(ids)))
         self._write(self._paths.stamp, state)
@@ -105,7 +104,14 @@ class Steps:
             return []
 
     def _write(self, path: str, text: str) -> None:
-        """Write without waiting for the disk: what a loss of power takes is made anew."""
+        """Write without waiting for the disk: what a loss of power takes is made anew, and so is what is damaged."""
+        try:
+            self._put(path, text)
+        except (IsADirectoryError, NotADirectoryError, FileExistsError):
+            remove_tree(self._paths.index)
+            self._put(path, text)
+
+    def _put(self, path: str, text: str) -> None:
         temporary = f"{path}.{os.urandom(4).hex()}"
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         with open(temporary, "w", encoding="ascii") as file:

@@ -109,19 +109,19 @@ class Layers:
                 chain_id,
                 digest.parse(_read(folder, "diff")),
                 self.parent(chain_id),
-                int(_read(folder, "size")),
+                _number(_read(folder, "size")),
                 _cache_id(_read(folder, "cache-id")),
             )
-        except (OSError, ValueError, digest.InvalidDigest) as error:
+        except (OSError, ValueError, LayerDamaged, digest.InvalidDigest) as error:
             raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
 
     def size(self, chain_id: Digest) -> int:
         """Return the size of a layer, without reading the rest of it; see `get` for what is raised."""
         try:
-            return int(_read(self._paths.layer(chain_id), "size"))
+            return _number(_read(self._paths.layer(chain_id), "size"))
         except FileNotFoundError as error:
             raise LayerNotFound(chain_id) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LayerDamaged) as error:
             raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
 
     def parent(self, chain_id: Digest) -> Digest | None:
@@ -132,7 +132,7 @@ class Layers:
             return digest.parse(_read(self._paths.layer(chain_id), "parent"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, digest.InvalidDigest) as error:
+        except (OSError, ValueError, LayerDamaged, digest.InvalidDigest) as error:
             raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
 
     def __contains__(self, chain_id: Digest) -> bool:
@@ -407,6 +407,12 @@ def write_new(folder: str, name: str, text: str) -> None:
 def _read(folder: str, name: str) -> str:
     with open(os.path.join(folder, name), "rb") as file:
         return file.read(_MAX_FILE).decode("ascii").strip()
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise LayerDamaged(f"size {text[:80]!r} is no number")
+    return int(text)
 
 
 def _cache_id(text: str) -> str:

@@ -91,7 +91,7 @@ class Mender:
         tree = _text(os.path.join(self._paths.layer(chain_id), "cache-id"))
         self._aside(self._paths.layer(chain_id))
         if tree.isalnum() and tree not in self._used() and self._driver.exists(tree):
-            self._aside(self._driver.folder(tree))
+            self._remove_tree(tree)
 
     def mount(self, container: str, top: Digest | None, free: Iterable[str]) -> Iterator[str]:
         """Write what the description of a container's tree should say but does not; yield the paths.
@@ -125,7 +125,13 @@ class Mender:
         self._aside(path)
         for tree in ids - self._used():
             if tree.removesuffix(_SUFFIX).isalnum() and self._driver.exists(tree):
-                self._aside(self._driver.folder(tree))
+                self._remove_tree(tree)
+
+    def _remove_tree(self, tree: str) -> None:
+        """Move a tree away, and what leads to it."""
+        self._aside(self._driver.folder(tree))
+        for path in [*self._driver.strays()]:
+            self._aside(path)
 
     def mend(self, tree: str, parent: str | None) -> Iterator[str]:
         """Write the driver's marks of a tree anew; yield their paths."""

@@ -158,6 +158,8 @@ class Overlay2(Driver):
             yield f"{self.name}/l/{short} does not lead to {snapshot}"
         if lowers != expected:
             yield f"{self.name}/{snapshot}/lower does not name the layers below it"
+        if parent and not os.path.isdir(self._paths.file(snapshot, "work")):
+            yield f"{self.name}/{snapshot}/work is missing"
         if parent and not os.path.isfile(self._paths.file(parent, "committed")):
             yield f"{self.name}/{parent}/committed is missing, though {snapshot} stands on it"
 
@@ -178,7 +180,9 @@ class Overlay2(Driver):
 
     def mend(self, snapshot: str, parent: str | None, aside: Callable[[str], None]) -> Iterator[str]:
         paths = self._paths
-        os.makedirs(paths.links, 0o700, exist_ok=True)
+        yield from _make_folder(paths.links, aside)
+        if parent:
+            yield from _make_folder(paths.file(snapshot, "work"), aside)
         yield from self._mend_link(snapshot, aside)
         lowers = [f"l/{self._link(parent)}", *self._lowers(parent)] if parent else []
         lower = paths.file(snapshot, "lower")
@@ -401,6 +405,15 @@ def _new_short() -> str:
 
 def _is_short(text: str) -> bool:
     return len(text) == _SHORT and text.isascii() and text.isalnum()
+
+
+def _make_folder(path: str, aside: Callable[[str], None]) -> Iterator[str]:
+    """Make a folder where there is none; yield its path."""
+    if not os.path.isdir(path):
+        if os.path.lexists(path):
+            aside(path)
+        os.mkdir(path, 0o700)
+        yield path
 
 
 def _put(path: str, data: bytes, aside: Callable[[str], None], mode: int = 0o644) -> str:

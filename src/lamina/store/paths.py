@@ -58,6 +58,12 @@ class Paths:
         """The folders that a store has whatever its driver, and their modes, parents first."""
         return [(self.root, 0o710), *((path, 0o700) for path in (self.own, self.containers, self.tmp, self.leases))]
 
+    def optional_folders(self) -> list[str]:
+        """The folders that are made when something comes into them."""
+        names = os.path.join(self.containers, "names")
+        monitored = os.path.join(self.containers, "monitored")
+        return [self.volumes, self.volume_facts, self.content, self.index, names, monitored]
+
     def folders(self, driver: str) -> list[tuple[str, int]]:
         """The folders of a new store and their modes, parents first; the last one is there when all are."""
         image, layerdb = self.image(driver), self.layerdb(driver)

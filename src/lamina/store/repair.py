@@ -30,29 +30,36 @@ Top = Callable[[str], Digest | None]
 """Returns the image of a container by its id, None where that is not known."""
 
 
-def repair(store: Store, lease: Lease, report: Report, image_of: Top = lambda _: None) -> Iterator[str]:
+def repair(
+    store: Store, lease: Lease, report: Report, aside: Quarantine, image_of: Top = lambda _: None
+) -> Iterator[str]:
     """Make a store sound; yield what was done, a line each.
 
     Args:
         store: which; inside of `writing`.
         lease: of the caller.
         report: hears of every layer that is read.
+        aside: takes what cannot be restored.
         image_of: tells a container's image.
     """
-    yield from _Repair(store, lease, report, image_of).run()
+    yield from _Repair(store, lease, report, aside, image_of).run()
+
+
+def mender(store: Store, aside: Quarantine) -> Mender:
+    """Return what puts the layers of a store right."""
+    return Mender(store.paths.layerdb(store.driver_name), store.driver, store.layers, store.mounts, aside)
 
 
 class _Repair:
     """One repair of one store."""
 
-    def __init__(self, store: Store, lease: Lease, report: Report, image_of: Top) -> None:
+    def __init__(self, store: Store, lease: Lease, report: Report, aside: Quarantine, image_of: Top) -> None:
         self._store = store
         self._lease = lease
         self._report = report
         self._image_of = image_of
-        self._aside = Quarantine(store.paths)
-        home = store.paths.layerdb(store.driver_name)
-        self._mender = Mender(home, store.driver, store.layers, store.mounts, self._aside)
+        self._aside = aside
+        self._mender = mender(store, aside)
         self._blobs: dict[Digest, list[Descriptor]] = {}
         self._origins: dict[Digest, tuple[Digest | None, Digest]] = {}
         self._sound: set[Digest] = set()
@@ -72,8 +79,6 @@ class _Repair:
             yield from self._content()
             yield from self._strays()
             self._store.steps.rebuild()
-        if self._aside.folder:
-            yield f"what could not be restored is in {self._aside.folder}"
 
     def _words(self, text: str) -> str:
         return text.replace(f"{self._store.paths.root}/", "")

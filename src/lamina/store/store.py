@@ -26,7 +26,7 @@ from ..oci import digest
 from ..oci.digest import Digest
 from ..snapshot import probe
 from ..streams import Reader, nameless, spool
-from . import usage
+from . import frame, usage
 from .paths import Paths
 
 TEMPORARY = "temporary"
@@ -76,7 +76,9 @@ class Store:
         except PermissionError as error:
             raise PermissionDenied(f"the store {root} is not yours: {error.strerror} ({error.filename})") from error
         except (NotADirectoryError, FileExistsError) as error:
-            raise FailedPrecondition(f"the store {root} is no folder ({error.filename} is in its place)") from error
+            place = frame.blocked(self.paths, self.driver_name) or error.filename
+            what = f"{place} is no folder: move it away, and run `lamina system check --repair` if it was one"
+            raise FailedPrecondition(what) from error
 
     def _open(self) -> None:
         name = self.driver_name

@@ -1,0 +1,35 @@
+"""All damages to all files and folders, by hand: `python -m tests.damage [DRIVER...]`."""
+
+import os
+import sys
+import tempfile
+
+from tests import disks
+from tests.damage.patient import Patient, damages, recover, suffer
+
+
+def main() -> None:
+    failed = 0
+    for driver in sys.argv[1:] or ("overlay2", "vfs"):
+        with tempfile.TemporaryDirectory(dir=disks.MEMORY) as folder:
+            os.environ["LAMINA_RUN_ROOT"] = f"{folder}/run"
+            os.mkdir(f"{folder}/place")
+            patient = Patient(f"{folder}/place", driver)
+            patient.furnish()
+            others = patient.ids("other:1")
+            cases = [(place, way) for place in patient.places() for way in damages(os.path.join(patient.root, place))]
+            for place, damage in cases:
+                try:
+                    suffer(patient, place, damage, others)
+                    recover(patient, place, damage)
+                except AssertionError as error:
+                    failed += 1
+                    print(f"{driver}: {damage.__name__} {place}: {error}", flush=True)
+            print(
+                f"{driver}: {len(cases)} damages to {len({place for place, _ in cases})} files and folders", flush=True
+            )
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

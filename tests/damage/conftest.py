@@ -1,0 +1,5 @@
+"""What tests of damage share."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.damage.patient")
