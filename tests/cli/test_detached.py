@@ -53,8 +53,10 @@ def remains(lamina: Lamina) -> dict[int, str]:
 
 
 def test_it_outlives_who_started_it(lamina: Lamina) -> None:
-    lamina("run", "-d", "--name", "one", *QUIET, "tiny:1", "sh", "-c", "sleep 0.3; echo x > /made; exit 3")
+    script = "until [ -e /go ]; do sleep 0.05; done; echo x > /made; exit 3"
+    lamina("run", "-d", "--name", "one", *QUIET, "tiny:1", "sh", "-c", script)
     assert state(lamina, "one") == "running 0"
+    lamina("exec", "one", "touch", "/go")
     assert lamina("wait", "one").stdout == "3\n"
     assert state(lamina, "one") == "exited 3"
     assert "A /made" in lamina("diff", "one").stdout.splitlines()
