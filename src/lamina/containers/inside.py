@@ -50,8 +50,18 @@ def run(
     require(containers, record, "Container {id} is not running")
     with containers.records.hold(record.id), Root(f"/proc/{containers.process(record.id)}/root") as root:
         process = _process(record, wish, root)
+    words, number = " ".join((*process.args[:1], " ".join(process.args[1:]))), os.urandom(32).hex()
+    containers.note(record, f"exec_create: {words}", execID=number)
+
+    def begun(pid: int) -> None:
+        containers.note(record, f"exec_start: {words}", execID=number)
+        started(pid)
+
     runtime, run_root = containers.runtime, containers.run_root
-    return inside.run(runtime, run_root, record.id, process, streams, detach=detach, started=started)
+    status = inside.run(runtime, run_root, record.id, process, streams, detach=detach, started=begun)
+    if not detach:  # else nobody is there to see its end
+        containers.note(record, "exec_die", execID=number, exitCode=str(status))
+    return status
 
 
 def _process(record: Record, wish: Inside, root: Root) -> Process:

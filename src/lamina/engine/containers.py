@@ -155,7 +155,10 @@ def commit_container(all_containers: Containers, record: Record, wording: Wordin
     rest = at_rest(all_containers, record) if pause else contextlib.nullcontext()
     with store.writing() as lease, all_containers.records.hold(record.id), rest:
         base = Base(record.image_id, store.images.get(record.image_id))
-        return commit(store, lease, record.id, base, statement, [name] if name else []).image_id
+        image_id = commit(store, lease, record.id, base, statement, [name] if name else []).image_id
+        named = name.familiar if name else ""
+        all_containers.note(record, "commit", comment=wording.message, imageID=image_id, imageRef=named)
+        return image_id
 
 
 def import_image(store: Store, file: Reader, wording: Wording) -> Digest:
