@@ -91,6 +91,7 @@ def _start(
         containers.records.set_state(record.id, running)
         monitor.begin(runtime, run_root, record.id)
         containers.note_start(record)
+        _look_after(containers, record, found)
     except LaminaError as failure:
         containers.clear(record.id)
         failed = State(EXITED if state.restarts else CREATED, exit_code=failure.exit_status, error=str(failure))
@@ -99,6 +100,12 @@ def _start(
     finally:
         lease.drop(RUNS, record.id)
     return made
+
+
+def _look_after(containers: Containers, record: Record, conmon: pids.ProcessId) -> None:
+    from .probing import begin  # noqa: PLC0415 - what needs this module
+
+    begin(containers, record, conmon)
 
 
 def settle(containers: Containers, container: str, conmon: int) -> float | None:

@@ -15,7 +15,7 @@ from ..lock import Lease, claims, live_claims
 from ..mount import detached
 from ..oci import digest, times
 from ..oci.digest import Digest
-from ..runtime import bundle, choice, etc, foreground, groups, initial, monitor, remains, users
+from ..runtime import bundle, choice, etc, foreground, groups, health, initial, monitor, pids, remains, users
 from ..runtime.children import Streams
 from ..runtime.values import Process
 from ..store import journal
@@ -140,6 +140,13 @@ class Containers:
         """Note that a container's process runs."""
         self.volumes.tell_mounted(record.id, record.mounts)
         self.note(record, "start")
+
+    def _begun(self, record: Record) -> None:
+        """Do what comes when a process runs in the foreground; we watch it."""
+        from .probing import begin  # noqa: PLC0415 - what needs this module
+
+        self.note_start(record)
+        begin(self, record, pids.of(os.getpid()))
 
     def note_end(self, record: Record, state: State) -> None:
         """Note that it has ended."""
@@ -394,7 +401,7 @@ class Containers:
         ended: State | None = None
         self.note(record, "attach")
         try:
-            end = self.execute(record.id, prepare, streams, started, lambda: self.note_start(record))
+            end = self.execute(record.id, prepare, streams, started, functools.partial(self._begun, record))
             ended = State(EXITED, begun, times.now(), end.status, oom_killed=end.oom_killed)
         except LaminaError as failure:
             ended = State(CREATED, exit_code=failure.exit_status, error=str(failure))  # it never ran
@@ -457,6 +464,7 @@ class Containers:
             self.records.hide(container)
         self.store.mounts.remove(lease, container)
         self.records.remove(container)
+        health.remove(self.run_root, container)
         self.volumes.remove_unused(lease, unnamed)
         if record is None or record.image_id not in self.store.images:
             self.store.release(lease, tops)
