@@ -86,6 +86,8 @@ def _filter(name: str, value: str, every: "list[ContainerSummary]") -> "Accepts"
         raise InvalidArgument(f"invalid filter '{name}={value}': there are {', '.join(allowed)}")
     if name in ("before", "since"):
         return _by_age(name, value, every)
+    if name == "expose":
+        return _exposes(value)
     filters: dict[str, Accepts] = {
         "id": lambda one: one.record.id.startswith(value),
         "name": lambda one: value.removeprefix("/") in one.record.name,
@@ -97,11 +99,12 @@ def _filter(name: str, value: str, every: "list[ContainerSummary]") -> "Accepts"
         "network": lambda one: one.record.host.network == value,
         "health": lambda one: (one.health or "none") == value,
         "is-task": lambda _: value in FALSE,  # swarms have tasks
-        "expose": lambda one: _exposes(one, value),
         "publish": lambda _: False,  # no network has ports to publish
     }
     if name not in filters:
-        raise InvalidArgument(f"invalid filter '{name}': there are {', '.join(sorted((*filters, 'before', 'since')))}")
+        raise InvalidArgument(
+            f"invalid filter '{name}': there are {', '.join(sorted((*filters, 'before', 'expose', 'since')))}"
+        )
     return filters[name]
 
 
@@ -117,17 +120,14 @@ def _by_age(name: str, value: str, every: "list[ContainerSummary]") -> "Accepts"
     return lambda one: one.record.created > other.created
 
 
-def _exposes(one: "ContainerSummary", text: str) -> bool:
-    """Tell whether a container exposes `PORT`, `PORT/tcp` or a range of ports."""
+def _exposes(text: str) -> "Accepts":
+    """Return what accepts containers that expose `PORT`, `PORT/udp` or one of a range of ports."""
     ports, _, protocol = text.partition("/")
     first, _, last = ports.partition("-")
     if not first.isdecimal() or not (last or first).isdecimal():
         raise InvalidArgument(f"invalid filter 'expose={text}': expected a port, or a range of ports")
-    found = (known.partition("/") for known in one.record.config.exposed_ports or {})
-    return any(
-        int(first) <= int(port) <= int(last or first) and (kind or "tcp") == (protocol or "tcp")
-        for port, _, kind in found
-    )
+    wanted = {f"{port}/{protocol or 'tcp'}" for port in range(int(first), min(int(last or first), 65535) + 1)}
+    return lambda one: not wanted.isdisjoint(one.record.config.exposed_ports or {})
 
 
 def _is_ancestor(one: "ContainerSummary", name: str) -> bool:

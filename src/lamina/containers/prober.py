@@ -74,6 +74,7 @@ def main() -> None:
         ends = [os.pidfd_open(one.pid) for one in plan.watched]
         if all(one.is_alive for one in plan.watched) and not os.fork():
             os.setsid()
+            os.chdir("/")
             with contextlib.suppress(FileNotFoundError):  # the container is gone, and its folder with it
                 _Prober(folder, plan, ends).run()
 
