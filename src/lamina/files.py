@@ -97,16 +97,20 @@ def syncfs(path: str) -> None:
 
 
 @contextlib.contextmanager
-def watched(folder: str) -> Iterator[Callable[[], None]]:
-    """Watch the files in a folder; yield what waits until one has changed, or a second has gone by (inotify(7))."""
+def watched(folder: str) -> Iterator[Callable[..., None]]:
+    """Watch the files in a folder; yield what waits until one has changed, or some seconds have gone by (inotify(7)).
+
+    It takes the seconds, None for no bound, and descriptors that may become readable instead. Changes count from here
+    on: whoever looks, waits and looks again misses none.
+    """
     fd = libc().inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
     if fd < 0:
         raise OSError(errno.EMFILE, "cannot watch files", folder)
     try:
         libc().inotify_add_watch(fd, os.fsencode(folder), _IN_CHANGES)
 
-        def changed() -> None:
-            if select.select([fd], [], [], 1)[0]:
+        def changed(patience: float | None, *others: int) -> None:
+            if fd in select.select([fd, *others], [], [], patience)[0]:
                 os.read(fd, 1 << 16)
 
         yield changed

@@ -42,6 +42,8 @@ def lamina(furnished: Lamina, tmp_path: pathlib.Path) -> Iterator[Lamina]:
     assert not os.listdir(f"{lamina.root}/lamina/leases")
     for place in ("bundles", "state"):
         assert not os.listdir(f"{lamina.root}.run/{place}"), place
+    probed = f"{lamina.root}.run/health"
+    assert not os.path.exists(probed) or set(os.listdir(probed)) <= set(os.listdir(f"{lamina.root}/lamina/containers"))
 
 
 @pytest.fixture

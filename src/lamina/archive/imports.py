@@ -7,6 +7,7 @@ from ..oci import codec, config, platform
 from ..oci.digest import Digest
 from ..oci.reference import Reference
 from ..store.lifecycle import create
+from ..store.names import tell
 from ..store.store import Store
 from ..streams import Reader
 
@@ -46,4 +47,6 @@ def import_tar(
             os=host.os,
             rootfs=config.RootFS(diff_ids=[layer.diff_id]),
         )
-        return create(store, lease, codec.encode(image), names, dated=True).image_id
+        image_id = create(store, lease, codec.encode(image), names, dated=True).image_id
+    tell(store, "import", image_id)
+    return image_id

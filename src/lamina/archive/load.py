@@ -14,6 +14,7 @@ from ..oci import digest, platform, reference
 from ..oci.digest import Digest
 from ..oci.manifest import Manifest
 from ..store.install import install, keep
+from ..store.names import tell
 from ..store.store import Store
 from ..tar.header import InvalidTar
 from .docker import MANIFEST, DockerArchive, InvalidArchive, Item
@@ -133,6 +134,7 @@ def _installed(
     report: Report,
 ) -> Loaded:
     image_id = install(store, lease, source, manifest, report, _PROCESSES, names).image_id
+    tell(store, "load", image_id)
     return Loaded(image_id, [name.familiar for name in names])
 
 

@@ -25,6 +25,7 @@ from ..oci import codec, digest, mediatypes, reference
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Index, Manifest
 from ..oci.reference import Reference
+from ..store.names import tell
 from ..store.store import Store
 from ..streams import CHUNK, DigestMismatch, Reader, Writer, chunks
 from ..tar.header import BLOCK, DIRECTORY, Entry, blocks, padding
@@ -63,6 +64,8 @@ def save(store: Store, images: list[Wanted], target: Writer) -> None:
         for name, data in ends:
             archive.add(name, data)
         archive.end()
+        for wanted in images:
+            tell(store, "save", wanted.image_id)
 
 
 def _index(images: list[Wanted], manifests: list[Descriptor]) -> Index:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..containers.settings import merge_env
-from ..dockerfile import expand, parser
+from ..dockerfile import duration, expand, parser
 from ..dockerfile.instructions import (
     Cmd,
     Command,
@@ -152,25 +152,15 @@ def _health(one: Healthcheck, run: RunConfig) -> Changed:
     if test[0] == "CMD-SHELL" and run.shell:
         test = ["CMD", *run.shell, *test[1:]]
     health = Health(test, one.interval, one.timeout, one.start_period, one.start_interval, one.retries)
-    spans = " ".join(f'"{_span(span)}"' for span in (one.interval, one.timeout, one.start_period, one.start_interval))
-    comment = f"HEALTHCHECK &{{{_quoted(test)} {spans} '\\x{one.retries:02x}'}}"
+    spans = (one.interval, one.timeout, one.start_period, one.start_interval)
+    spelled = " ".join(f'"{duration.spelled(span)}"' for span in spans)
+    comment = f"HEALTHCHECK &{{{_quoted(test)} {spelled} '\\x{one.retries:02x}'}}"
     return Changed(replace(run, healthcheck=health), comment)
 
 
 def _quoted(texts: list[str]) -> str:
     """Return words as Go's %q shows a list of them."""
     return "[" + " ".join('"' + "".join(_QUOTED.get(char, char) for char in text) + '"' for text in texts) + "]"
-
-
-def _span(nanoseconds: int) -> str:
-    """Return a span of time as Go shows it, in the units that HEALTHCHECK has: `1m30s`, `500ms`, `0s`."""
-    seconds, rest = divmod(nanoseconds, 10**9)
-    if not seconds and rest:
-        return f"{rest / 10**6:g}ms"
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    fraction = f"{rest / 10**9:.9f}".rstrip("0").rstrip(".")[1:] if rest else ""
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{seconds}{fraction}s"
 
 
 def _ports(text: str) -> list[str]:

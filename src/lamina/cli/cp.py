@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     if not source[0] and not target[0]:
         raise InvalidArgument("must specify at least one container source")
     name = source[0] or target[0]
-    with shell.engine.files(name) as root:
+    with shell.engine.files(name, "archive-path" if source[0] else "extract-to-dir") as root:
         if source[0]:
             _out(root, name, source[1], target[1], options)
         else:

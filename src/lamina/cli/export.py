@@ -18,7 +18,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command."""
     from ..containers.files import export
 
-    with shell.engine.files(options.arguments[0]) as root, shell.output(options.output, "export") as file:
+    with shell.engine.files(options.arguments[0], "export") as root, shell.output(options.output, "export") as file:
         for piece in export(root):
             file.write(piece)
     return 0

@@ -26,6 +26,7 @@ COMMANDS = {
     "cp": Command("cp", "Copy files/folders between a container and the local filesystem"),
     "create": Command("create", "Create a new container"),
     "diff": Command("diff", "Inspect changes to files or directories on a container's filesystem"),
+    "events": Command("events", "Get real time events from the store and its containers"),
     "exec": Command("exec_", "Execute a command in a running container"),
     "export": Command("export", "Export a container's filesystem as a tar archive"),
     "history": Command("history", "Show the history of an image"),
@@ -61,7 +62,7 @@ GROUPS = {
     | {"prune": "container prune"},
     "image": {name: name for name in ("build", "history", "import", "inspect", "load", "save", "tag", "tree")}
     | {"ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
-    "system": {"check": "check", "df": "system df", "info": "info", "prune": "system prune"},
+    "system": {"check": "check", "df": "system df", "events": "events", "info": "info", "prune": "system prune"},
     "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")}
     | {"list": "volume ls", "remove": "volume rm"},
 }

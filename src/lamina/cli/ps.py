@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidArgument
-from .parser import Parser, number, pair
+from ..errors import InvalidArgument, NotFound
+from .parser import FALSE, TRUE, Parser, number, pair
 from .shell import Shell
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ HEADERS = {
     "LocalVolumes": "LOCAL VOLUMES",
 }
 _DEFAULT = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+_HEALTH = ("none", "starting", "healthy", "unhealthy")
+_STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 _COMMAND_WIDTH = 20
 _MOUNT_WIDTH = 15
 
@@ -56,12 +58,12 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     from ..render.table import QUIET, Table
 
     found = shell.engine.containers(sizes=options.size or any(word in options.format for word in (".Size", "json")))
-    filters = [_filter(text) for text in options.filter]
+    filters = _filters(options.filter, found)
     last = 1 if options.latest else options.last
     is_status = any(text.startswith("status=") for text in options.filter)
     if not (options.all or is_status or last > 0):
         found = [one for one in found if one.state.status in ("running", "paused", "restarting")]
-    found = [one for one in found if all(accepts(one) for accepts in filters)]
+    found = [one for one in found if all(any(accepts(one) for accepts in each) for each in filters)]
     rows = [row(one, truncated=not options.no_trunc) for one in (found[:last] if last > 0 else found)]
     default = _DEFAULT + "\t{{.Size}}" if options.size else _DEFAULT
     form = options.format or (QUIET if options.quiet else "table")
@@ -69,8 +71,23 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     return 0
 
 
-def _filter(text: str) -> "Accepts":
-    name, _, value = text.partition("=")
+def _filters(texts: "list[str]", every: "list[ContainerSummary]") -> "list[list[Accepts]]":
+    """Return what the filters mean: of each list one must accept a container, as of those of one name; labels all."""
+    found: dict[str, list[Accepts]] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        found.setdefault(text if name in ("label", "volume") else name, []).append(_filter(name, value, every))
+    return list(found.values())
+
+
+def _filter(name: str, value: str, every: "list[ContainerSummary]") -> "Accepts":
+    allowed = {"health": _HEALTH, "status": _STATES, "is-task": (*TRUE, *FALSE)}.get(name)
+    if allowed and value not in allowed:
+        raise InvalidArgument(f"invalid filter '{name}={value}': there are {', '.join(allowed)}")
+    if name in ("before", "since"):
+        return _by_age(name, value, every)
+    if name == "expose":
+        return _exposes(value)
     filters: dict[str, Accepts] = {
         "id": lambda one: one.record.id.startswith(value),
         "name": lambda one: value.removeprefix("/") in one.record.name,
@@ -78,10 +95,39 @@ def _filter(text: str) -> "Accepts":
         "exited": lambda one: one.state.status == "exited" and str(one.state.exit_code) == value,
         "ancestor": lambda one: _is_ancestor(one, value),
         "label": lambda one: _has_label(one, value),
+        "volume": lambda one: any(value in (at.name, at.source, at.destination) for at in one.record.mounts),
+        "network": lambda one: one.record.host.network == value,
+        "health": lambda one: (one.health or "none") == value,
+        "is-task": lambda _: value in FALSE,  # swarms have tasks
+        "publish": lambda _: False,  # no network has ports to publish
     }
     if name not in filters:
-        raise InvalidArgument(f"invalid filter '{name}': there are {', '.join(sorted(filters))}")
+        raise InvalidArgument(
+            f"invalid filter '{name}': there are {', '.join(sorted((*filters, 'before', 'expose', 'since')))}"
+        )
     return filters[name]
+
+
+def _by_age(name: str, value: str, every: "list[ContainerSummary]") -> "Accepts":
+    """Return what accepts containers that were made before, or after, another one."""
+    text = value.removeprefix("/")
+    found = [one.record for one in every if text == one.record.name or (text and one.record.id.startswith(text))]
+    if len(found) != 1:
+        raise NotFound(f"no such container {value}")
+    (other,) = found
+    if name == "before":
+        return lambda one: one.record.created < other.created
+    return lambda one: one.record.created > other.created
+
+
+def _exposes(text: str) -> "Accepts":
+    """Return what accepts containers that expose `PORT`, `PORT/udp` or one of a range of ports."""
+    ports, _, protocol = text.partition("/")
+    first, _, last = ports.partition("-")
+    if not first.isdecimal() or not (last or first).isdecimal():
+        raise InvalidArgument(f"invalid filter 'expose={text}': expected a port, or a range of ports")
+    wanted = {f"{port}/{protocol or 'tcp'}" for port in range(int(first), min(int(last or first), 65535) + 1)}
+    return lambda one: not wanted.isdisjoint(one.record.config.exposed_ports or {})
 
 
 def _is_ancestor(one: "ContainerSummary", name: str) -> bool:
@@ -158,7 +204,10 @@ def _status(one: "ContainerSummary", now: float) -> str:
         return "Created"
     if state.status in ("running", "paused"):
         up = f"Up {units.ago(now - times.parse_rfc3339(state.started) / 1e9).removesuffix(' ago')}"
-        return f"{up} (Paused)" if state.status == "paused" else up
+        if state.status == "paused":
+            return f"{up} (Paused)"
+        how = "health: starting" if one.health == "starting" else one.health
+        return f"{up} ({how})" if how else up
     if state.status == "restarting":
         return f"Restarting ({state.exit_code}) {units.ago(now - times.parse_rfc3339(state.finished) / 1e9)}"
     if not state.finished:

@@ -19,7 +19,6 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command."""
 
     def restart(name: str) -> None:
-        shell.engine.stop_container(name, options.timeout, options.signal)
-        shell.engine.start_container(name)
+        shell.engine.restart_container(name, options.timeout, options.signal)
 
     return each(shell, options.arguments, restart)

@@ -7,6 +7,9 @@ life       create, run, remove; what a crash leaves
 detached   start, stop, wait: containers that run by themselves
 ended      what is done at their end, by a process of its own
 inside     one more process in one that runs
+health     how those are that have a health check
+probing    a prober for each of them
+prober     the process that looks after one
 logs       what one has printed
 mounts     what a container has at places of its tree
 volumes    directories that outlive containers

@@ -54,7 +54,7 @@ def start(containers: Containers, record: Record) -> None:
 
 def start_attached(containers: Containers, record: Record) -> Attachment:
     """Start a container likewise; return its streams, of which no word is missed. See `start` for what is raised."""
-    connect = functools.partial(Attachment, containers.run_root, record.id)
+    connect = functools.partial(_attached, containers, record)
     with _starting(containers, record) as lease:
         if lease:
             return _start(containers, lease, record, State(), connect)  # type: ignore[no-any-return]
@@ -90,6 +90,8 @@ def _start(
         running = msgspec.structs.replace(state, status=RUNNING, started=times.now(), finished="", error="")
         containers.records.set_state(record.id, running)
         monitor.begin(runtime, run_root, record.id)
+        containers.note_start(record)
+        _look_after(containers, record, found)
     except LaminaError as failure:
         containers.clear(record.id)
         failed = State(EXITED if state.restarts else CREATED, exit_code=failure.exit_status, error=str(failure))
@@ -98,6 +100,12 @@ def _start(
     finally:
         lease.drop(RUNS, record.id)
     return made
+
+
+def _look_after(containers: Containers, record: Record, conmon: pids.ProcessId) -> None:
+    from .probing import begin  # noqa: PLC0415 - what needs this module
+
+    begin(containers, record, conmon)
 
 
 def settle(containers: Containers, container: str, conmon: int) -> float | None:
@@ -124,6 +132,7 @@ def settle(containers: Containers, container: str, conmon: int) -> float | None:
             containers.records.set_state(container, state)
             if delay is None:
                 containers.records.set_monitor(container, None)
+            containers.note_end(record, state)
         if delay is None and record.host.auto_remove:
             containers.discard(lease, container)
         return delay
@@ -194,6 +203,14 @@ def stop(containers: Containers, record: Record, timeout: float | None = None, s
             containers.kill(record.id, SIGKILL)
             pids.wait(pid)
         _end_noted(containers, record.id)
+        containers.note(record, "stop")
+
+
+def restart(containers: Containers, record: Record, timeout: float | None = None, signal: str = "") -> None:
+    """End a container's process, if it runs, and start it anew; see `stop` and `start`."""
+    stop(containers, record, timeout, signal)
+    start(containers, record)
+    containers.note(record, "restart")
 
 
 def kill(containers: Containers, record: Record, signal: str) -> None:
@@ -245,6 +262,7 @@ def pause(containers: Containers, record: Record) -> None:
         if not bundle.tell(containers.runtime, containers.run_root, record.id, "pause", record.id):
             raise NotRunning(f"cannot pause container {record.name}: the runtime refuses")
         containers.records.set_state(record.id, msgspec.structs.replace(state, status=PAUSED))
+    containers.note(record, "pause")
 
 
 def unpause(containers: Containers, record: Record) -> None:
@@ -259,6 +277,7 @@ def unpause(containers: Containers, record: Record) -> None:
             raise NotRunning(f"Container {record.id} is not paused")
         bundle.tell(containers.runtime, containers.run_root, record.id, "resume", record.id)
         containers.records.set_state(record.id, msgspec.structs.replace(state, status=RUNNING))
+    containers.note(record, "unpause")
 
 
 @contextlib.contextmanager
@@ -290,6 +309,7 @@ def rename(containers: Containers, record: Record, name: str) -> None:
         lease.add(RENAMED, record.id)
         containers.records.rename(record.id, name)
         lease.drop(RENAMED, record.id)
+    containers.note(record, "rename", name=name, oldName=f"/{record.name}")
 
 
 def attach(containers: Containers, record: Record) -> Attachment:
@@ -300,7 +320,13 @@ def attach(containers: Containers, record: Record) -> Attachment:
         NotAttachable: it runs in the foreground of its starter.
     """
     require(containers, record, "You cannot attach to a stopped container, start it first")
-    return Attachment(containers.run_root, record.id)
+    return _attached(containers, record)
+
+
+def _attached(containers: Containers, record: Record) -> Attachment:
+    attachment = Attachment(containers.run_root, record.id)
+    containers.note(record, "attach")
+    return attachment
 
 
 def processes(containers: Containers, record: Record, words: list[str]) -> str:
@@ -322,6 +348,7 @@ def processes(containers: Containers, record: Record, words: list[str]) -> str:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(log)
+    containers.note(record, "top")
     return done.stdout.decode(errors="surrogateescape")
 
 

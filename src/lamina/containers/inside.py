@@ -49,16 +49,32 @@ def run(
     """
     require(containers, record, "Container {id} is not running")
     with containers.records.hold(record.id), Root(f"/proc/{containers.process(record.id)}/root") as root:
-        process = _process(record, wish, root)
+        what = process(record, wish, root)
+    text, number = words(wish.command), os.urandom(32).hex()
+    containers.note(record, f"exec_create: {text}", execID=number)
+
+    def begun(pid: int) -> None:
+        containers.note(record, f"exec_start: {text}", execID=number)
+        started(pid)
+
     runtime, run_root = containers.runtime, containers.run_root
-    return inside.run(runtime, run_root, record.id, process, streams, detach=detach, started=started)
+    status = inside.run(runtime, run_root, record.id, what, streams, detach=detach, started=begun)
+    if not detach:  # else nobody is there to see its end
+        containers.note(record, "exec_die", execID=number, exitCode=str(status))
+    return status
 
 
-def _process(record: Record, wish: Inside, root: Root) -> Process:
+def words(command: list[str]) -> str:
+    """Return a command as Docker's events spell it."""
+    return f"{command[0]} {' '.join(command[1:])}"
+
+
+def process(record: Record, wish: Inside, root: Root) -> Process:
+    """Return what is to run, with the container's tree at hand."""
     run = record.config
     user = users.find(root, wish.user or run.user)
     env = settings.merge_env(run.env or [], wish.env)
     full = settings.environment(msgspec.structs.replace(run, env=env, tty=wish.terminal), user.home)
     cwd = wish.working_dir or run.working_dir or "/"
-    process = Process(tuple(wish.command), full, os.path.normpath(cwd), user, wish.terminal)
-    return grants.granted(process, record.host, root)
+    found = Process(tuple(wish.command), full, os.path.normpath(cwd), user, wish.terminal)
+    return grants.granted(found, record.host, root)

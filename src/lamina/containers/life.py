@@ -15,9 +15,10 @@ from ..lock import Lease, claims, live_claims
 from ..mount import detached
 from ..oci import digest, times
 from ..oci.digest import Digest
-from ..runtime import bundle, choice, etc, foreground, groups, initial, monitor, remains, users
+from ..runtime import bundle, choice, etc, foreground, groups, health, initial, monitor, pids, remains, users
 from ..runtime.children import Streams
 from ..runtime.values import Process
+from ..store import journal
 from ..store.store import Store
 from ..tar.changes import Change
 from ..tar.root import Root, clean
@@ -130,6 +131,30 @@ class Containers:
                 if wish.auto_remove and record is not None:
                     self._remove(lease, record.id)
 
+    def note(self, record: Record, action: str, **more: str) -> None:
+        """Note an event of a container, with its labels, its image and its name."""
+        attributes = {**(record.config.labels or {}), "image": record.image, "name": record.name, **more}
+        self.store.journal.note(journal.CONTAINER, action, record.id, attributes)
+
+    def note_start(self, record: Record) -> None:
+        """Note that a container's process runs."""
+        self.volumes.tell_mounted(record.id, record.mounts)
+        self.note(record, "start")
+
+    def _begun(self, record: Record) -> None:
+        """Do what comes when a process runs in the foreground; we watch it."""
+        from .probing import begin  # noqa: PLC0415 - what needs this module
+
+        self.note_start(record)
+        begin(self, record, pids.of(os.getpid()))
+
+    def note_end(self, record: Record, state: State) -> None:
+        """Note that it has ended."""
+        if state.oom_killed:
+            self.note(record, "oom")
+        self.note(record, "die", exitCode=str(state.exit_code))
+        self.volumes.tell_unmounted(record.id, record.mounts)
+
     def place(self) -> tuple[str, str, str, str]:
         """Return what another process needs to open the same: root, driver, run root, runtime."""
         return self.store.paths.root, self.store.driver_name, self.run_root, self.runtime
@@ -166,11 +191,11 @@ class Containers:
             if self._try_to_remove(lease, record, force=force, volumes=volumes):
                 return
             with contextlib.suppress(ContainerNotFound):  # its runner, which we waited for, has removed it
-                while not self._try_to_remove(lease, record, force=force, volumes=volumes):
+                while not self._try_to_remove(lease, record, force=force, volumes=volumes, again=True):
                     time.sleep(_PATIENCE)
 
-    def _try_to_remove(self, lease: Lease, record: Record, *, force: bool, volumes: bool) -> bool:
-        """Remove a container if nobody uses it; return whether it is done."""
+    def _try_to_remove(self, lease: Lease, record: Record, *, force: bool, volumes: bool, again: bool = False) -> bool:
+        """Remove a container if nobody uses it; return whether it is done. Only the first kill is an event."""
         state = self.state(record.id)
         if state.status in LIVE:
             if not force:
@@ -178,7 +203,7 @@ class Containers:
                     f'cannot remove container "/{record.name}": container is {state.status}: '
                     "stop the container before removing"
                 )
-            self.kill(record.id, signal.SIGKILL, stop=True)
+            self.kill(record.id, signal.SIGKILL, stop=True, quiet=again)
             if state.status == PAUSED:
                 bundle.tell(self.runtime, self.run_root, record.id, "resume", record.id)
             return False  # whoever watches it notes its end first
@@ -190,12 +215,22 @@ class Containers:
                 self._remove_held(lease, record.id, volumes=volumes)
             return is_ours
 
-    def kill(self, container: str, number: int, *, stop: bool = False) -> None:
-        """Send a signal to a container's process; with `stop` it is not to be started again by itself."""
+    def kill(self, container: str, number: int, *, stop: bool = False, quiet: bool = False) -> None:
+        """Send a signal to a container's process.
+
+        Args:
+            container: its id.
+            number: of the signal.
+            stop: it is not to be started again by itself.
+            quiet: it is no event.
+        """
         if stop and self.records.monitor(container):
             with self.records.starting(container):
                 state = self.records.state(container)
                 self.records.set_state(container, msgspec.structs.replace(state, stopped=True))
+        if not quiet and self.process(container):
+            with contextlib.suppress(LaminaError):  # told first: its end may be noted by somebody else at once
+                self.note(self.records.get(container), "kill", signal=str(number))
         bundle.kill(self.runtime, self.run_root, container, number)
 
     def process(self, container: str) -> int:
@@ -252,10 +287,11 @@ class Containers:
         prepare: Callable[[Root], Process],
         streams: Streams,
         started: Callable[[int], None] = lambda _: None,
+        begun: Callable[[], None] | None = None,
     ) -> foreground.Ended:
         """Run a process in a writable layer to its end; see `foreground.run`."""
         mount = self.store.mounts.mount(self.store.mounts.get(container))
-        return foreground.run(self.runtime, self.run_root, container, mount, prepare, streams, started)
+        return foreground.run(self.runtime, self.run_root, container, mount, prepare, streams, started, begun)
 
     def check(self) -> Iterator[str]:
         """Yield what is wrong with containers, a line each; what live processes are making is passed over."""
@@ -320,6 +356,8 @@ class Containers:
             )
             with contextlib.suppress(OSError):
                 self.records.set_state(container, state)
+            with contextlib.suppress(LaminaError):
+                self.note_end(self.records.get(container), state)
         self.records.set_monitor(container, None)
 
     @contextlib.contextmanager
@@ -352,6 +390,7 @@ class Containers:
             self.volumes.provide(lease, record.mounts)
             self.volumes.fill(lease, container, record.mounts, lambda: self.files(container))
             self.records.complete(container)
+            self.note(record, "create")
             if not wish.auto_remove:
                 lease.drop(CONTAINER, container)
                 self.volumes.keep(lease, record.mounts)
@@ -363,15 +402,20 @@ class Containers:
         self.records.set_state(record.id, State(RUNNING, started=begun))
         prepare = self.preparation(record)
         ended: State | None = None
+        self.note(record, "attach")
         try:
-            end = self.execute(record.id, prepare, streams, started)
+            end = self.execute(record.id, prepare, streams, started, functools.partial(self._begun, record))
             ended = State(EXITED, begun, times.now(), end.status, oom_killed=end.oom_killed)
         except LaminaError as failure:
             ended = State(CREATED, exit_code=failure.exit_status, error=str(failure))  # it never ran
             raise
         finally:
-            self.records.set_state(record.id, ended or State(EXITED, begun, times.now(), KILLED))
+            ended = ended or State(EXITED, begun, times.now(), KILLED)
+            self.records.set_state(record.id, ended)
             lease.drop(RUNS, record.id)
+            if ended.status == EXITED:
+                with contextlib.suppress(LaminaError):  # it may have another name by now
+                    self.note_end(self.records.get(record.id), ended)
         return end.status
 
     def surroundings(self, record: Record, root: Root) -> Process:
@@ -423,9 +467,12 @@ class Containers:
             self.records.hide(container)
         self.store.mounts.remove(lease, container)
         self.records.remove(container)
+        health.remove(self.run_root, container)
         self.volumes.remove_unused(lease, unnamed)
         if record is None or record.image_id not in self.store.images:
             self.store.release(lease, tops)
+        if record:
+            self.note(record, "destroy")
         lease.drop(CONTAINER, container)
 
     def _tops(self, container: str) -> list[Digest]:

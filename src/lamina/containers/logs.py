@@ -18,6 +18,8 @@ from ..oci import times
 from .life import Containers
 from .records import LIVE, Record
 
+_PATIENCE = 1.0  # seconds between looks at whether a conmon was killed, of which no file tells
+
 
 class NoLog(FailedPrecondition):
     """Nothing was kept of what a container printed."""
@@ -79,7 +81,7 @@ def _entries(
                         yield entry
                 if has_ended:
                     return
-                changed()
+                changed(_PATIENCE)
 
 
 def _has_ended(containers: Containers, record: Record) -> bool:

@@ -23,6 +23,7 @@ from ..lock import Lease, claims
 from ..oci import times
 from ..runtime.values import Bind
 from ..snapshot.copying import Copier, copy_metadata
+from ..store.journal import VOLUME as VOLUMES
 from ..store.store import Store
 from ..tar.root import NotBelow, Root, clean
 from .mounts import TMPFS, VOLUME, Point, check_source
@@ -166,7 +167,24 @@ class Volumes:
                 sealed.write(self._paths.facts(name), facts)
                 os.rename(new, self._paths.folder(name))
         fsync(self._paths.home)
+        self._tell("create", name)
         return name
+
+    def _tell(self, action: str, name: str, **more: str) -> None:
+        self._store.journal.note(VOLUMES, action, name, {"driver": "local", **more})
+
+    def tell_mounted(self, container: str, points: Iterable[Point]) -> None:
+        """Note the events of volumes that a container's process has now."""
+        for point in points:
+            if point.kind == VOLUME:
+                place = {"container": container, "destination": point.destination, "propagation": point.propagation}
+                self._tell("mount", point.name, **place, **{"read/write": str(not point.readonly).lower()})
+
+    def tell_unmounted(self, container: str, points: Iterable[Point]) -> None:
+        """Note those of volumes that it has no more."""
+        for point in points:
+            if point.kind == VOLUME:
+                self._tell("unmount", point.name, container=container)
 
     def provide(self, lease: Lease, points: Iterable[Point]) -> None:
         """Have the volumes that a container is to have, whose record is there already, so that nobody removes them.
@@ -304,6 +322,7 @@ class Volumes:
             if os.path.isdir(self._paths.home):
                 fsync(self._paths.home)
         lease.drop(UNUSED, name)
+        self._tell("destroy", name)
 
     def remove_unused(self, lease: Lease, names: Iterable[str]) -> None:
         """Remove those of some volumes that are there and that no container has."""

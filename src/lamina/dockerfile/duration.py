@@ -44,6 +44,17 @@ def nanoseconds(text: str) -> int:
     return -total if sign == "-" else total
 
 
+def spelled(nanoseconds: int) -> str:
+    """Return a span of time as Go shows it, in the units that HEALTHCHECK has: `1m30s`, `500ms`, `0s`."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    if not seconds and rest:
+        return f"{rest / 10**6:g}ms"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f"{rest / 10**9:.9f}".rstrip("0").rstrip(".")[1:] if rest else ""
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{seconds}{fraction}s"
+
+
 def _term_value(whole: str, part: str, unit: str) -> int:
     if len(whole) > 19:
         return _MOST + 1

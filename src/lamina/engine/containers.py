@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ..archive.imports import import_tar
+from ..containers import health
 from ..containers.commits import Base, Statement, commit
 from ..containers.life import Containers
 from ..containers.records import LIVE, Record, State
@@ -31,6 +32,7 @@ class ContainerSummary(msgspec.Struct, frozen=True):
         state: what became of it.
         size: bytes that it wrote; None where they were not asked for.
         base_size: bytes of its image's layers, likewise.
+        health: `starting`, `healthy`, `unhealthy`; empty for one without a check, or that never ran.
         image: its image as the user named it, or the beginning of the id where that is no name of it any more.
     """
 
@@ -39,6 +41,7 @@ class ContainerSummary(msgspec.Struct, frozen=True):
     size: int | None = None
     base_size: int | None = None
     image: str = ""
+    health: str = ""
 
 
 def containers(all_containers: Containers, report: Report, *, sizes: bool) -> list[ContainerSummary]:
@@ -56,7 +59,9 @@ def containers(all_containers: Containers, report: Report, *, sizes: bool) -> li
         if names is None:
             names = _names(all_containers.store)
         image = _image(record, names)
-        found.append(ContainerSummary(record, all_containers.state(container), size, below, image))
+        how = health.state(all_containers, record)
+        state = all_containers.state(container)
+        found.append(ContainerSummary(record, state, size, below, image, how.status if how else ""))
     return sorted(found, key=lambda one: one.record.created, reverse=True)
 
 
@@ -155,7 +160,10 @@ def commit_container(all_containers: Containers, record: Record, wording: Wordin
     rest = at_rest(all_containers, record) if pause else contextlib.nullcontext()
     with store.writing() as lease, all_containers.records.hold(record.id), rest:
         base = Base(record.image_id, store.images.get(record.image_id))
-        return commit(store, lease, record.id, base, statement, [name] if name else []).image_id
+        image_id = commit(store, lease, record.id, base, statement, [name] if name else []).image_id
+        named = name.familiar if name else ""
+        all_containers.note(record, "commit", comment=wording.message, imageID=image_id, imageRef=named)
+        return image_id
 
 
 def import_image(store: Store, file: Reader, wording: Wording) -> Digest:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..lock import Lease
     from ..runtime.attach import Attachment
     from ..runtime.children import Streams
+    from ..store.journal import Event
     from ..tar.changes import Change
     from ..tar.root import Root
     from .containers import ContainerSummary, Wording
@@ -67,6 +68,7 @@ class Engine:
         self._run_root = run_root or os.path.join("/run/lamina", hashlib.sha256(self.root.encode()).hexdigest()[:16])
         self._runtime = runtime
         self._store = Store(self.root, driver)
+        self._store.journal.report = report
         self._store.recoverers.append(self._recover)
         self._store.suspects.append(self._is_deserted)
 
@@ -270,6 +272,12 @@ class Engine:
 
         detached.stop(self._containers, self.container(name), timeout, signal)
 
+    def restart_container(self, name: str, timeout: float | None = None, signal: str = "") -> None:
+        """End a container's process and start it anew; see `containers.detached.restart`."""
+        from ..containers import detached  # noqa: PLC0415
+
+        detached.restart(self._containers, self.container(name), timeout, signal)
+
     def kill_container(self, name: str, signal: str = "KILL") -> None:
         """Send a signal to a container's process.
 
@@ -433,14 +441,22 @@ class Engine:
         return commit_container(self._containers, self.container(name), wording, pause=pause)
 
     @contextlib.contextmanager
-    def files(self, name: str) -> "Iterator[Root]":
+    def files(self, name: str, purpose: str = "") -> "Iterator[Root]":
         """Open the whole tree of a container, to read and to write; `containers.files` copies in and out of it.
+
+        Args:
+            name: of the container.
+            purpose: what is noted as an event when the block has ended well, in Docker's words: `archive-path` (a
+                copy out of it), `extract-to-dir` (into it), `export`.
 
         Raises:
             ContainerNotFound: there is none.
         """
-        with self._containers.tree(self.container(name)) as root:
+        record = self.container(name)
+        with self._containers.tree(record) as root:
             yield root
+        if purpose:
+            self._containers.note(record, purpose)
 
     def check(self, *, content: bool = True) -> Iterator[str]:
         """Yield what is wrong with the store, a line each; see `store.check`."""
@@ -476,6 +492,26 @@ class Engine:
             return self._containers.records.get(container).image_id
         except LaminaError:
             return None
+
+    def events(
+        self, *, since: int | None = None, until: int = 0, filters: Mapping[str, Sequence[str]] | None = None
+    ) -> "Iterator[Event]":
+        """Yield what happens to the store and its containers, as `docker events` does; see `store.journal`.
+
+        Args:
+            since: nanoseconds since 1970: begin with what was noted since then; None for only what comes. The last
+                few thousand events are kept.
+            until: likewise: the end; 0 for none. One that has gone by already ends it with what is kept.
+            filters: see `happenings.matching`.
+
+        Raises:
+            InvalidArgument: there is no such filter.
+        """
+        from .happenings import matching  # noqa: PLC0415
+
+        matches = matching(filters or {})
+        begin = 0 if since is None and until else since
+        return (event for event in self._store.journal.follow(begin, until) if matches(event))
 
     def info(self) -> dict[str, Any]:
         """Return what Docker's `info` says, as far as it exists without a daemon."""

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
+from ..containers import health
 from ..containers.life import Containers
 from ..containers.mounts import Point
 from ..containers.records import LIVE, PAUSED, RESTARTING, Record
@@ -93,6 +94,7 @@ def container(containers: Containers, record: Record, *, sizes: bool) -> dict[st
 def _state(containers: Containers, record: Record) -> dict[str, Any]:
     state = containers.state(record.id)
     never = times.rfc3339(times.ZERO)
+    found = health.state(containers, record)
     return {
         "Status": state.status,
         "Running": state.status in LIVE,
@@ -105,6 +107,7 @@ def _state(containers: Containers, record: Record) -> dict[str, Any]:
         "Error": state.error,
         "StartedAt": state.started or never,
         "FinishedAt": (state.finished if state.status not in LIVE else "") or never,
+        **({"Health": msgspec.to_builtins(found)} if found else {}),
     }
 
 

@@ -15,6 +15,7 @@ from ..containers.records import LIVE
 from ..errors import Conflict, LaminaError, NotFound
 from ..oci import times
 from ..oci.digest import Digest
+from ..store import journal
 from ..store.store import Store
 from . import listing, removal
 from .containers import containers as summaries
@@ -73,7 +74,12 @@ def containers(all_containers: Containers, conditions: Conditions) -> Pruned:
             all_containers.remove(one.record)
             names.append(one.record.id)
             space += one.size or 0
+    _tell(all_containers.store, journal.CONTAINER, space)
     return Pruned(names, space)
+
+
+def _tell(store: Store, kind: str, space: int) -> None:
+    store.journal.note(kind, "prune", "", {"reclaimed": str(space)})
 
 
 def images(store: Store, all_containers: Containers, conditions: Conditions, *, every: bool) -> PrunedImages:
@@ -93,7 +99,9 @@ def images(store: Store, all_containers: Containers, conditions: Conditions, *, 
             and conditions.meets(image.created or 0, image.labels)
         ]
         if not found:
-            return PrunedImages(removed, sum(sizes.get(one.deleted, 0) for one in removed if one.deleted))
+            space = sum(sizes.get(one.deleted, 0) for one in removed if one.deleted)
+            _tell(store, journal.IMAGE, space)
+            return PrunedImages(removed, space)
         for image in found:
             kept.add(image.id)
             with contextlib.suppress(Conflict, NotFound):  # somebody has come to use it, or removed it
@@ -125,4 +133,5 @@ def volumes(all_containers: Containers, conditions: Conditions, *, every: bool) 
                 store.remove(lease, name)
                 names.append(name)
                 space += size
+    _tell(all_containers.store, journal.VOLUME, space)
     return Pruned(names, space)

@@ -10,8 +10,9 @@ from ..errors import Conflict
 from ..images.references import by_image
 from ..oci import digest, reference
 from ..oci.digest import Digest
+from ..store.journal import IMAGE
 from ..store.lifecycle import chain, take_out
-from ..store.names import find
+from ..store.names import find, labels
 from ..store.store import Store
 
 
@@ -55,7 +56,10 @@ def remove(store: Store, users: list[User], text: str, *, force: bool = False, p
             gone = [one.deleted for one in removal.removed if one.deleted]
             chains = {image_id: chain(store, image_id) for image_id in gone}
             names = [one.untagged for one in removal.removed if one.untagged]
+            events = list(removal.events())
             tops = take_out(store, lease, gone, names)
+            for action, image_id, attributes in events:
+                store.journal.note(IMAGE, action, image_id, attributes)
         layers = store.release(lease, tops)
         return list(_with_layers(removal.removed, chains, layers))
 
@@ -106,6 +110,14 @@ class _Removal:
             left = [other for other in left if other not in same]
         if not left:
             self._delete(image_id, force=force, prune=prune, quiet=True)
+
+    def events(self) -> Iterator[tuple[str, Digest, dict[str, str]]]:
+        """Yield what will have happened, to which images, and the attributes of the events."""
+        owners = {name: image_id for image_id, names in self._names.items() for name in names}
+        for one in self.removed:
+            image_id = one.deleted or owners[one.untagged]
+            action = "delete" if one.deleted else "untag"
+            yield action, image_id, {**labels(self._store, image_id), "name": image_id}
 
     def _of(self, image_id: Digest) -> list[str]:
         gone = {one.untagged for one in self.removed}

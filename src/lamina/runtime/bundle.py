@@ -5,7 +5,8 @@
     config.json                 the runtime-spec document
     rootfs/                     where the tree is mounted, in a namespace of the container's own
     log                         what the runtime says
-    pid, monitor, attach, ctl, winsz, oom, exit/<name>      a conmon's (see monitor)
+    pid                         of the process, once it runs
+    monitor, attach, ctl, winsz, oom, exit/<name>       a conmon's (see monitor)
   state/<name>/                 the runtime's own
 """
 

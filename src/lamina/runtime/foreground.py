@@ -7,10 +7,12 @@ also when we are killed. What the runtime itself keeps is below `run_root`, whic
 
 import functools
 import os
+import select
 from collections.abc import Callable
 
 import msgspec
 
+from ..files import watched
 from ..mount import Mount, Namespace
 from ..tar.root import Root
 from . import bundle, groups, terminal
@@ -39,6 +41,7 @@ def run(
     prepare: Callable[[Root], Process],
     streams: Streams,
     started: Callable[[int], None] = lambda _: None,
+    begun: Callable[[], None] | None = None,
 ) -> Ended:
     """Run a process to its end.
 
@@ -50,6 +53,7 @@ def run(
         prepare: sees the mounted tree and says what is to be run.
         streams: of the process.
         started: hears the runtime's process id; signals sent there reach the process.
+        begun: called when the process runs.
 
     Raises:
         StartFailed: the process could not be started; the runtime has said why on its standard error.
@@ -60,6 +64,8 @@ def run(
     try:
         with bundle.mounted(run_root, name, mount, prepare) as (namespace, process):
             command = _command(runtime, run_root, folder, name, keep=bool(process.resources.memory))
+            if begun:
+                started = functools.partial(_until_it_runs, folder, started, begun)
             status = _run(namespace, command, process.terminal, streams, started)
         if failure := bundle.failure(log):
             raise failure
@@ -68,11 +74,26 @@ def run(
         bundle.remove(runtime, run_root, name)
 
 
+def _until_it_runs(folder: str, started: Callable[[int], None], begun: Callable[[], None], runtime: int) -> None:
+    """Wait until a runtime has noted the id of the process that it has started, or has ended without."""
+    started(runtime)
+    noted, ended = os.path.join(folder, "pid"), os.pidfd_open(runtime)
+    try:
+        with watched(folder) as changed:
+            while not (runs := os.path.exists(noted)) and not select.select([ended], [], [], 0)[0]:
+                changed(None, ended)
+        if runs or os.path.exists(noted):
+            begun()
+    finally:
+        os.close(ended)
+
+
 def _command(runtime: str, run_root: str, folder: str, name: str, *, keep: bool) -> list[str]:
     """Return the runtime's command line; one that can keeps the control group, for us to look at it."""
     options = bundle.options(run_root, os.path.join(folder, "log"))
     kept = ["--keep"] if keep and os.path.basename(runtime) == "runc" else []
-    return [runtime, *options, "run", *kept, "--bundle", folder, name]
+    pid = os.path.join(folder, "pid")  # written when the process runs
+    return [runtime, *options, "run", *kept, "--pid-file", pid, "--bundle", folder, name]
 
 
 def _run(

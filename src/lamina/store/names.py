@@ -1,10 +1,12 @@
 """Names of images: finding what a person means, and giving names."""
 
+from ..errors import LaminaError
 from ..images.images import ImageNotFound
 from ..images.references import ReferencesDamaged
 from ..oci import digest, reference, times
 from ..oci.digest import Digest
 from ..oci.reference import Reference
+from .journal import IMAGE
 from .store import Store
 
 
@@ -44,7 +46,7 @@ def name_image(store: Store, name: Reference, image_id: Digest, *, dated: bool =
         store: of the image.
         name: with a tag or a digest.
         image_id: of the image.
-        dated: note when; Docker does so for all but names that came with the image.
+        dated: note when, and the event; Docker does so for all but names that came with the image.
     """
     with store.lock():
         if image_id not in store.images:
@@ -59,4 +61,19 @@ def give_name(store: Store, name: Reference, image_id: Digest, *, dated: bool = 
         was_current = store.steps.is_current()
         store.images.set_last_updated(image_id, times.now())
         store.steps.note(was_current=was_current)
+        tell(store, "tag", image_id, name.familiar)
     return before
+
+
+def tell(store: Store, action: str, image_id: Digest, name: str = "") -> None:
+    """Note an event of an image, which is called by its id where no name is given, as in Docker."""
+    store.journal.note(IMAGE, action, image_id, {**labels(store, image_id), "name": name or image_id})
+
+
+def labels(store: Store, image_id: Digest) -> dict[str, str]:
+    """Return the labels of an image; none of one that cannot be read."""
+    try:
+        run = store.images.summary(image_id).config
+    except LaminaError:
+        return {}
+    return (run.labels if run else None) or {}

@@ -13,6 +13,7 @@
     index/                    of build steps (images.steps); can be removed at any time
     containers/               records of containers (containers)
     volumes/                  what dockerd would keep of volumes in its metadata.db (containers)
+    events/                   what has happened (journal); can be removed at any time
     tmp/                      files without a name
     quarantine/<time>/<path>  what a repair could not restore, by its path in the root; can be removed at any time
 """
@@ -34,6 +35,7 @@ class Paths:
         self.content = os.path.join(self.own, "content")
         self.index = os.path.join(self.own, "index")
         self.containers = os.path.join(self.own, "containers")
+        self.events = os.path.join(self.own, "events")
         self.quarantine = os.path.join(self.own, "quarantine")
         self.tmp = os.path.join(self.own, "tmp")
         self.volumes = os.path.join(root, "volumes")

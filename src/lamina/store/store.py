@@ -27,6 +27,7 @@ from ..oci.digest import Digest
 from ..snapshot import probe
 from ..streams import Reader, nameless, spool
 from . import frame, usage
+from .journal import Journal
 from .paths import Paths
 
 TEMPORARY = "temporary"
@@ -64,6 +65,7 @@ class Store:
     def __init__(self, root: str, driver: str = "") -> None:
         self.paths = Paths(root)
         self.privileged = os.geteuid() == 0
+        self.journal = Journal(self.paths.events)
         self.recoverers: list[Callable[[Lease, set[tuple[str, str]]], None]] = []
         """Called with the claims of dead owners, before the trees that those name are removed."""
         self.suspects: list[Callable[[], bool]] = []

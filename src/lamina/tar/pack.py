@@ -88,8 +88,10 @@ def pack(changes: Iterable[Change], root: Root, fixed: Fixed = AS_IS) -> Iterato
 
 
 def everything(root: Root) -> Iterator[Change]:
-    """Yield all of a tree as added."""
-    return (Change(Kind.ADDED, path, info) for path, _, _, info in root.walk())
+    """Yield all of a tree as added; of what is mounted on a directory of it only that directory."""
+    device = os.fstat(root.fd).st_dev
+    mounted = root.walk(prune=lambda path: os.fstat(root.directory(path)).st_dev != device)
+    return (Change(Kind.ADDED, path, info) for path, _, _, info in mounted)
 
 
 def _member(change: Change, root: Root, links: dict[tuple[int, int], bytes], fixed: Fixed) -> Iterator[bytes]:
