@@ -14,6 +14,7 @@ import time
 
 import msgspec
 
+from .. import sealed
 from ..oci import times
 from ..runtime import health
 from ..runtime.children import Streams, end, spawn, wait
@@ -113,8 +114,8 @@ class _Prober:
         return self._plan.start_interval if is_first else self._plan.interval
 
     def _is_paused(self) -> bool:
-        with contextlib.suppress(OSError, msgspec.DecodeError), open(self._plan.state, "rb") as file:
-            return msgspec.json.decode(file.read(), type=_State).status == "paused"
+        with contextlib.suppress(OSError, sealed.Damaged):
+            return sealed.read(self._plan.state, _State).status == "paused"
         return False
 
     def _note(self, action: str, **more: str) -> None:

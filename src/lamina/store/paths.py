@@ -64,7 +64,7 @@ class Paths:
         """The folders that are made when something comes into them."""
         names = os.path.join(self.containers, "names")
         monitored = os.path.join(self.containers, "monitored")
-        return [self.volumes, self.volume_facts, self.content, self.index, names, monitored]
+        return [self.volumes, self.volume_facts, self.content, self.index, self.events, names, monitored]
 
     def folders(self, driver: str) -> list[tuple[str, int]]:
         """The folders of a new store and their modes, parents first; the last one is there when all are."""
