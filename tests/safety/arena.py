@@ -1,24 +1,30 @@
 """A store to attack: copied from a template, a command run on it and killed, and what must hold afterwards."""
 
+import contextlib
 import glob
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-from tests import tars, traces
+from tests import samples, tars, traces
 from tests.peers import PATH
+from tests.safety import tracer, view
+from tests.safety.commands import Command
+from tests.safety.syscalls import CHANGING_FLAGS, DESCRIPTORS, OPENS, WAITS, WRITES
+from tests.safety.tracer import Call, Fail, Kill
+from tests.samples import Sample
 
 from lamina.engine import Engine
+from lamina.engine.containers import Wording
 
 LAMINA = os.path.join(os.path.dirname(sys.executable), "lamina")
-CHANGING = (
-    "rename,renameat,renameat2,mkdir,mkdirat,rmdir,unlink,unlinkat,link,linkat,symlink,symlinkat,mknod,mknodat,"
-    "fchmod,fchmodat,fchown,fchownat,utimensat,setxattr,fsetxattr,lsetxattr,fsync,syncfs,flock,ftruncate,"
-    "copy_file_range,move_mount,fsmount,mount,umount2,wait4,sync_file_range"
-)
-"""System calls that change a store, or stand between changes."""
+APPLETS = ("cat", "echo", "rm", "sh", "sleep", "true", "yes")
 
 DOCKERFILE = """\
 FROM tiny:1
@@ -33,43 +39,73 @@ LABEL done=yes
 """
 
 
+class Done(NamedTuple):
+    """How a command ended, the points that it passed, and what it said on standard error."""
+
+    status: int
+    points: int
+    said: str
+
+
+class Known(NamedTuple):
+    """What an undisturbed command does: what a user sees before and after it, and how many points it passes."""
+
+    old: set[str]
+    new: set[str]
+    points: int
+
+
 class Arena:
-    """A folder with a template of a store, and commands on copies of it.
+    """A folder with a template of a store, and commands on copies of it. The folder is made, and goes with `close`."""
 
-    Args:
-        folder: an empty one.
-        tiny: path of the archive tiny:1.
-    """
-
-    def __init__(self, folder: str, tiny: str) -> None:
-        self.folder = folder
-        self.template = os.path.join(folder, "template")
-        self.store = os.path.join(folder, "store")
-        self.run_root = os.path.join(folder, "run")
-        self.kills = 0
-        self.cgroups = cgroups()
-        os.makedirs(os.path.join(folder, "context"))
-        shutil.copy(tiny, os.path.join(folder, "tiny.tar"))
+    def __init__(self, place: str = "/dev/shm") -> None:
+        self.folder = tempfile.mkdtemp(prefix=f"lamina-{os.getpid()}-", dir=place)
+        self.template = os.path.join(self.folder, "template")
+        self.store = os.path.join(self.folder, "store")
+        self.run_root = os.path.join(self.folder, "run")
+        self._known: dict[str, Known] = {}
+        self._ids: set[str] = set()
+        os.makedirs(os.path.join(self.folder, "context"))
         self._write("context/Dockerfile", DOCKERFILE.encode())
         self._write("tree.tar", tars.tar(*tars.odd_members()))
+        self._write_archives()
         victim = b"FROM tiny:1\nCOPY Dockerfile /victim\nENV V=1\n"
         for words, data in (
-            (["load", "-q", "-i", "tiny.tar"], b""),
             (["build", "-q", "-t", "victim:1", "-f", "-", "context"], victim),
             (["tag", "victim:1", "victim:2"], b""),
             (["create", "--name", "one", "tiny:1", "sh", "-c", "echo x > /x; rm /bin/yes"], b""),
             (["cp", "context", "one:/copied"], b""),
-            (["create", "--name", "two", "-v", "/bin", "-v", "/new", "tiny:1"], b""),
+            (["create", "--name", "two", "-v", "/bin", "-v", "/new", "tiny:1", "true"], b""),
             (["volume", "create", "old"], b""),
         ):
-            self.call(self.template, *words, data=data)
+            assert self.call(self.template, *words, data=data) == 0
 
     def _write(self, name: str, data: bytes) -> None:
         with open(os.path.join(self.folder, name), "wb") as file:
             file.write(data)
 
+    def _write_archives(self) -> None:
+        """Write tiny.tar, which the template has, and two of what it has not."""
+        with Engine(self.template) as engine:
+            engine.import_image(io.BytesIO(busybox()), Wording("tiny:1"))
+            with open(os.path.join(self.folder, "tiny.tar"), "wb") as file:
+                engine.save(["tiny:1"], file)
+        layers = [tars.tar(tars.file(f"d/{name}", name.encode() * 4000)) for name in "abc"]
+        history = {"history": [{"created_by": "other"}]}
+        self._write("other.tar", samples.docker_archive(Sample(layers[:2], ["other:1"], history)))
+        several = [
+            Sample([layer], [f"several:{at}"], {"history": [{"created_by": f"{at}"}]})
+            for at, layer in enumerate(layers)
+        ]
+        self._write("several.tar", samples.docker_archive(*several))
+
     def environment(self, root: str) -> dict[str, str]:
-        return {"PATH": PATH, "LAMINA_ROOT": root, "LAMINA_RUN_ROOT": self.run_root}
+        return {
+            "PATH": PATH,
+            "LAMINA_ROOT": root,
+            "LAMINA_RUN_ROOT": self.run_root,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
 
     def call(self, root: str, *words: str, data: bytes = b"", before: tuple[str, ...] = ()) -> int:
         """Run a command on a store; return its exit status."""
@@ -84,55 +120,213 @@ class Arena:
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         return done.returncode
 
-    def attack(self, words: list[str], *, at: int = 0, after: float = 0) -> bool:
-        """Run a command on a fresh copy and kill it at its `at`-th change, or after some seconds.
+    def engine(self) -> Engine:
+        """Open the store that is attacked."""
+        return Engine(self.store, run_root=self.run_root)
 
-        Returns:
-            Whether it was killed before it was done.
-        """
+    def begin(self, command: Command) -> None:
+        """Make a fresh copy of the store, with what a command needs."""
         for path in (self.store, self.run_root):
             shutil.rmtree(path, ignore_errors=True)
         subprocess.run(["cp", "-a", self.template, self.store], check=True)
-        if at:
-            inject = f"inject={CHANGING}:signal=SIGKILL:when={at}"
-            before: tuple[str, ...] = (
-                "strace",
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                f"trace={CHANGING}",
-                "-e",
-                inject,
-            )
-        else:
-            before = ("timeout", "-s", "KILL", f"{after:.3f}")
-        status = self.call(self.store, *words, before=before)
-        self.kills += status in (137, -9)
-        return status in (137, -9)
+        for words in command.before:
+            assert self.call(self.store, *words) == 0
+        if command.damage:
+            command.damage(self.store)
 
-    def judge(self, words: list[str]) -> None:
-        """Assert that the store is sound, that the command works now, and that nothing is left over."""
-        with Engine(self.store, run_root=self.run_root) as engine:
-            assert list(engine.check()) == []
+    def learn(self, name: str, command: Command) -> "Known":
+        """Run a command undisturbed, once; return what it did."""
+        if name not in self._known:
+            with self.careful():
+                self.begin(command)
+                with self.engine() as engine:
+                    old = set() if command.damage else view.of(engine)
+                done = self.traced(command, lambda _: None)
+                assert done.status == 0, done.said
+                self.rest()
+                self._known[name] = Known(old, self.look(), done.points)
+                self.clear()
+        return self._known[name]
+
+    def traced(
+        self,
+        command: Command,
+        judge: Callable[[Call], Kill | Fail | None],
+        is_point: Callable[[Call, str], bool] | None = None,
+        after: Callable[[Call], None] = lambda _: None,
+    ) -> Done:
+        """Run a command, and ask `judge` at each of its points: by default, where it changes something."""
+        points = 0
+        chosen = is_point or changes
+
+        def at(call: Call) -> Kill | Fail | None:
+            nonlocal points
+            if not chosen(call, self.folder):
+                return None
+            points += 1
+            return judge(call)
+
+        with open(os.devnull, "rb") as null, tempfile.TemporaryFile() as errors:
+            status = tracer.run(
+                [LAMINA, *command.words],
+                at,
+                cwd=self.folder,
+                env=self.environment(self.store),
+                stdin=null,
+                output=errors,
+                errors=errors,
+                after=after,
+            )
+            errors.seek(0)
+            return Done(status, points, errors.read().decode(errors="replace"))
+
+    def kill_at(self, command: Command, at: int) -> bool:
+        """Run a command on a fresh copy and kill it before its `at`-th point; return whether it got there."""
+        self.begin(command)
+        left = at
+
+        def judge(call: Call) -> Kill | None:
+            nonlocal left
+            left -= 1
+            return Kill() if left == 0 else None
+
+        return self.traced(command, judge).status == -9
+
+    def kill_after(self, command: Command, seconds: float) -> None:
+        """Run a command on a fresh copy and kill it after a time."""
+        self.begin(command)
+        self.call(self.store, *command.words, before=("timeout", "-s", "KILL", f"{seconds:.3f}"))
+
+    def judge(self, name: str, command: Command, *, done: bool = False) -> None:
+        """Assert that the store is sound and old or new, that the command works now, and that nothing is left over.
+
+        With `done` the command said that it was done: the store must be new.
+        """
+        old, new, _ = self._known[name]
+        self._note_ids()
+        if done:
+            self.rest()
+        if command.damage:
+            assert self.call(self.store, *command.words) == 0
+        found = self.look()
+        if done:
+            assert self._is(command, found, new), f"said to be done: {view.difference(found, new)}"
+        elif command.parts:
+            nothing(view.lasting(old & new) - found, "lost")
+            strange = view.lasting(found) - old - new
+            nothing([line for line in strange if not line.startswith(command.between)], "neither old nor new")
+        elif not command.damage:
+            assert found in (old, new), (
+                f"neither old ({view.difference(found, old)}) nor new ({view.difference(found, new)})"
+            )
+        status = self.call(self.store, *command.words)
+        assert status == 0 or (status in (1, 125) and found != old), f"it ends with {status} afterwards"
+        self.rest()
+        if found == old:
+            assert self._is(command, seen := self.look(), new), f"done again: {view.difference(seen, new)}"
+        self.clear()
+
+    def _is(self, command: Command, found: set[str], wanted: set[str]) -> bool:
+        return view.lasting(found) == view.lasting(wanted) if command.parts else found == wanted
+
+    def look(self) -> set[str]:
+        """Assert that the store is sound, and return what is in it."""
+        with self.engine() as engine:
+            nothing(engine.check(), "check finds")
+            live = any(one.state.status in ("running", "paused") for one in engine.containers())
+            found = view.of(engine)
+        if not live:
+            self._nothing_runs()
+        return found
+
+    def rest(self) -> None:
+        """Wait until the containers that end by themselves have ended."""
+        end = time.monotonic() + 10
+        with self.engine() as engine:
+            while any(one.state.status == "running" and one.record.name != "live" for one in engine.containers()):
+                assert time.monotonic() < end, "a container does not end"
+                time.sleep(0.01)
+
+    def clear(self) -> None:
+        """End what runs, and assert that nothing is left of it, nor of any command."""
+        self._note_ids()
+        with self.engine() as engine:
+            for one in engine.containers():
+                if one.state.status != "created":
+                    engine.remove_container(one.record.id, force=True)
+            nothing(engine.check(), "check finds")
+        self._nothing_runs()
+        for name in ("leases", "tmp"):
+            nothing(os.listdir(os.path.join(self.store, "lamina", name)), f"in {name}")
+
+    def _note_ids(self) -> None:
+        """Remember the containers that are there, whole or not: no control group of theirs may stay."""
+        for path in ("lamina/containers/*", "image/overlay2/layerdb/mounts/*", "../run/bundles/*"):
+            self._ids.update(map(os.path.basename, glob.glob(os.path.join(self.store, path))))
+
+    @contextlib.contextmanager
+    def careful(self) -> Iterator[None]:
+        """Take away what is left if the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.give_up()
+            raise
+
+    def give_up(self) -> None:
+        """End what runs on the store and unmount what is mounted, without asking lamina."""
+        for path in self._groups():
+            for name, text in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                with contextlib.suppress(OSError), open(os.path.join(path, name), "r+") as file:
+                    file.write(text)
+        with contextlib.suppress(OSError):
+            traces.kill(self.store)
+        traces.unmount(self.folder)
+        for path in self._groups():
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+    def _groups(self) -> list[str]:
+        """Return the control groups that are there of our containers."""
+        return [path for path in cgroups() if path.rpartition("-")[2] in self._ids]
+
+    def _nothing_runs(self) -> None:
         for name in ("bundles", "state"):
             path = os.path.join(self.run_root, name)
-            assert not os.path.isdir(path) or os.listdir(path) == [], f"{name} left in the run root"
-        status = self.call(self.store, *words)
-        assert status in (0, 1), "1 where it was done before the kill, and what it removes is not there"
-        with Engine(self.store, run_root=self.run_root) as engine:
-            assert list(engine.check()) == []
-            assert not [one.volume.name for one in engine.volumes() if one.volume.anonymous and not one.users]
-            assert "tiny:1" in [tag for image in engine.images() for tag in image.tags]
-        settle(cgroups() - self.cgroups)
-        store = os.path.join(self.store, "lamina")
-        assert os.listdir(f"{store}/leases") == []
-        assert os.listdir(f"{store}/tmp") == []
+            _settle(lambda path=path: os.listdir(path) if os.path.isdir(path) else [])  # type: ignore[misc]
+        _settle(self._groups)
+        _settle(lambda: [f"{pid} {text}" for pid, text in traces.processes(self.store).items()])
 
     def close(self) -> None:
-        """Remove what cannot be removed otherwise."""
-        traces.unmount(self.folder)
+        """Remove all."""
+        self.give_up()
+        shutil.rmtree(self.folder)
+
+
+def changes(call: Call, folder: str) -> bool:
+    """Tell whether a call changes something below a folder, or stands between changes."""
+    if call.name in OPENS:
+        return bool(call.args[OPENS[call.name]] & CHANGING_FLAGS)
+    if call.name in WRITES:
+        return call.file(WRITES[call.name]).startswith(folder)
+    return call.name not in DESCRIPTORS
+
+
+def can_fail(call: Call, folder: str) -> bool:
+    """Tell whether a call may fail for want of something: the same and all that opens, but for what waits."""
+    if call.name in OPENS:
+        at = OPENS[call.name] - 1
+        return call.path(at, 0 if at else None).startswith(folder)
+    return call.name in DESCRIPTORS or (call.name not in WAITS and changes(call, folder))
+
+
+def busybox() -> bytes:
+    """Return the tar of a root with a shell and few programs: it is unpacked in few steps."""
+    with open(shutil.which("busybox", path=PATH) or "busybox", "rb") as file:
+        program = tars.file("bin/busybox", file.read(), mode=0o755)
+    links = [tars.symlink(f"bin/{name}", "busybox") for name in APPLETS]
+    folders = [tars.directory(name) for name in ("bin", "dev", "etc", "proc", "sys")]
+    return tars.tar(*folders, program, *links, tars.file("etc/motd", b"hello\n"), tars.directory("tmp", mode=0o1777))
 
 
 def cgroups() -> set[str]:
@@ -140,9 +334,14 @@ def cgroups() -> set[str]:
     return {path for level in ("*", "*/*") for path in glob.glob(f"/sys/fs/cgroup/{level}") if "/lamina-" in path}
 
 
-def settle(groups: set[str], patience: float = 10) -> None:
-    """Wait for control groups to go: other tests have some too, and take theirs away."""
+def nothing(found: Iterable[str], what: str) -> None:
+    """Assert that there is nothing of something."""
+    assert not (seen := list(found)), f"{what}: {seen}"
+
+
+def _settle(left: Callable[[], list[str]], patience: float = 10) -> None:
+    """Wait for things to go: other tests have some too, and take theirs away."""
     end = time.monotonic() + patience
-    while left := groups & cgroups():
-        assert time.monotonic() < end, f"control groups left: {left}"
+    while found := left():
+        assert time.monotonic() < end, f"left behind: {found}"
         time.sleep(0.02)

@@ -24,7 +24,19 @@ from ..runtime.attach import Attachment
 from ..runtime.bundle import StartFailed
 from . import settings, signals
 from .life import KILLED, Containers
-from .records import CREATED, EXITED, LIVE, PAUSED, RENAMED, RESTARTING, RUNNING, RUNS, ContainerNotFound, Record, State
+from .records import (
+    CREATED,
+    EXITED,
+    FROZEN,
+    LIVE,
+    PAUSED,
+    RENAMED,
+    RESTARTING,
+    RUNNING,
+    RUNS,
+    Record,
+    State,
+)
 from .settings import InvalidSetting
 
 STOP_TIMEOUT = 10.0
@@ -256,6 +268,7 @@ def pause(containers: Containers, record: Record) -> None:
     Raises:
         NotRunning: there are none, or they are frozen already.
     """
+    containers.store.recover()  # one who was killed may have left it frozen
     require(containers, record, "Container {id} is not running")
     with containers.records.starting(record.id):
         state = containers.records.state(record.id)
@@ -281,17 +294,21 @@ def unpause(containers: Containers, record: Record) -> None:
 
 
 @contextlib.contextmanager
-def at_rest(containers: Containers, record: Record) -> Iterator[None]:
-    """Keep a container's processes frozen for the length of a block; one that does not run, or is frozen, is."""
+def at_rest(containers: Containers, lease: Lease, record: Record) -> Iterator[None]:
+    """Keep a container's processes frozen for the length of a block; one that does not run, or is frozen, is.
+
+    The lease says so: should its owner be killed, they go on with the next command.
+    """
     if containers.state(record.id).status != RUNNING:
         yield
         return
-    pause(containers, record)
+    lease.add(FROZEN, record.id)
     try:
+        pause(containers, record)
         yield
     finally:
-        with contextlib.suppress(NotRunning, ContainerNotFound):
-            unpause(containers, record)
+        containers.thaw(record.id)
+        lease.drop(FROZEN, record.id)
 
 
 def rename(containers: Containers, record: Record, name: str) -> None:

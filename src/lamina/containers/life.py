@@ -29,6 +29,7 @@ from .records import (
     CONTAINER,
     CREATED,
     EXITED,
+    FROZEN,
     LIVE,
     PAUSED,
     RENAMED,
@@ -319,14 +320,24 @@ class Containers:
         for kind, container in dead:
             if kind == RENAMED:
                 self.records.tidy_names(container)
+            elif kind == FROZEN:
+                remains.interrupt("pause", container)
+                self.thaw(container)
             elif kind in CLAIMS:
                 self.clear(container)
         for kind, container in dead:
-            if kind == CONTAINER:
+            if kind == CONTAINER and not self._is_to_stay(container):
                 self._remove(lease, container)
         for container in self.records.unmonitored():
             self._recover_one(lease, container)
         self.volumes.remove_unused(lease, [name for kind, name in dead if kind == UNUSED])
+
+    def _is_to_stay(self, container: str) -> bool:
+        """Tell whether a container is whole: a loss of power may have brought back the claim that it is half made."""
+        try:
+            return not self.records.get(container).host.auto_remove
+        except LaminaError:
+            return False
 
     def _recover_one(self, lease: Lease, container: str) -> None:
         """Note the end of a container whose conmon is gone."""
@@ -359,6 +370,14 @@ class Containers:
             with contextlib.suppress(LaminaError):
                 self.note_end(self.records.get(container), state)
         self.records.set_monitor(container, None)
+
+    def thaw(self, container: str) -> None:
+        """Let a container's frozen processes go on; one that is not frozen, or is gone, is no error."""
+        with contextlib.suppress(ContainerNotFound), self.records.starting(container):
+            bundle.tell(self._runtime_if_any(), self.run_root, container, "resume", container)
+            state = self.records.state(container)
+            if state.status == PAUSED:
+                self.records.set_state(container, msgspec.structs.replace(state, status=RUNNING))
 
     @contextlib.contextmanager
     def _created(
@@ -450,11 +469,11 @@ class Containers:
         """Remove all of a container; the lease has claimed it. What is gone already is no error."""
         try:
             with self.records.hold(container, alone=True):
-                self._remove_held(lease, container)
+                self._remove_held(lease, container, damaged=True)
         except ContainerNotFound:
-            self._remove_held(lease, container)  # what is left of one whose folder is gone
+            self._remove_held(lease, container, damaged=True)  # what is left of one whose folder is gone
 
-    def _remove_held(self, lease: Lease, container: str, *, volumes: bool = False) -> None:
+    def _remove_held(self, lease: Lease, container: str, *, volumes: bool = False, damaged: bool = False) -> None:
         try:
             record: Record | None = self.records.get(container)
         except LaminaError:
@@ -464,8 +483,8 @@ class Containers:
             lease.add(LAYER, digest.encoded(top))  # else nobody would delete it, if its image goes meanwhile
         unnamed = self.volumes.claim(lease, record.mounts) if record and (volumes or record.host.auto_remove) else []
         with self.store.lock():
-            self.records.hide(container)
-        self.store.mounts.remove(lease, container)
+            self.records.hide(container, durable=not (record and record.host.auto_remove))
+        self.store.mounts.remove(lease, container, damaged=damaged)
         self.records.remove(container)
         health.remove(self.run_root, container)
         self.volumes.remove_unused(lease, unnamed)

@@ -24,9 +24,9 @@ CREATED, RUNNING, PAUSED, RESTARTING, EXITED = "created", "running", "paused", "
 LIVE = (RUNNING, PAUSED, RESTARTING)
 """Those of a container that has a process, or will have one again."""
 
-CONTAINER, RUNS, RENAMED = CLAIMS = "container", "runs", "renamed"
+CONTAINER, RUNS, RENAMED, FROZEN = CLAIMS = "container", "runs", "renamed", "frozen"
 """Kinds of claims in a lease: a container that is half made, or goes with its owner; one whose process runs; one that
-gets another name."""
+gets another name; one whose processes are frozen while its owner reads its files."""
 
 UNUSED = "volume"
 """The kind of claim of a volume that goes if no container has it."""
@@ -351,10 +351,15 @@ class Records:
             raise ContainerNotFound(text)
         return self.get(found[0])
 
-    def hide(self, container: str) -> None:
-        """Take a container out of sight, and its name from it; what is gone already is no error."""
+    def hide(self, container: str, *, durable: bool = True) -> None:
+        """Take a container out of sight, and its name from it; what is gone already is no error.
+
+        With `durable` it stays so, also if the power goes.
+        """
         with contextlib.suppress(FileNotFoundError):
             os.rename(self._paths.record(container), self._paths.incomplete(container))
+            if durable:
+                fsync(self._paths.folder(container))
         with contextlib.suppress(NotFound, DataLoss):
             link = self._paths.name(_read(self._paths.incomplete(container), container).name)
             if _readlink(link) == container:

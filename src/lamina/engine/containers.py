@@ -157,8 +157,9 @@ def commit_container(all_containers: Containers, record: Record, wording: Wordin
         author=wording.author,
         created=times.now(),
     )
-    rest = at_rest(all_containers, record) if pause else contextlib.nullcontext()
-    with store.writing() as lease, all_containers.records.hold(record.id), rest:
+    with store.writing() as lease, all_containers.records.hold(record.id), contextlib.ExitStack() as stack:
+        if pause:
+            stack.enter_context(at_rest(all_containers, lease, record))
         base = Base(record.image_id, store.images.get(record.image_id))
         image_id = commit(store, lease, record.id, base, statement, [name] if name else []).image_id
         named = name.familiar if name else ""

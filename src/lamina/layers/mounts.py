@@ -64,7 +64,8 @@ class Mounts:
             container: its id.
             parent: the top layer of its image.
             init: fills the init tree; without one there is none.
-            durable: whether it must outlive a loss of power.
+            durable: whether it must outlive a loss of power. One that need not stays claimed until it is removed: its
+                description may be lost, and then nothing else says which trees it had.
 
         Raises:
             AlreadyExists: the container has one.
@@ -82,12 +83,12 @@ class Mounts:
             self._driver.prepare(mount_id, init_id or below)
             self._publish(name, writable, durable)
         except BaseException:
-            self._remove_trees(writable)
+            self._remove_trees(_trees(writable))
             remove_tree(self._paths.write_set(name))
             raise
         finally:
             lease.drop(WRITE_SET, name)
-        for snapshot in _trees(writable):
+        for snapshot in _trees(writable) if durable else ():
             lease.drop(SNAPSHOT, snapshot)
         return writable
 
@@ -159,27 +160,36 @@ class Mounts:
         """Open the directory with the files that `changes` names."""
         return self._driver.open(writable.mount_id)
 
-    def remove(self, lease: Lease, container: str) -> None:
+    def remove(self, lease: Lease, container: str, *, damaged: bool = False) -> None:
         """Remove a container's tree; what is gone already is no error.
 
         It is out of sight at once; the lease names what is left of it until that is gone too.
+
+        Args:
+            lease: of the caller.
+            container: its id.
+            damaged: also if nothing says which trees it had; those are left to whoever has claimed them.
         """
+        trees: list[str] = []
         try:
-            writable = self.get(container)
+            trees = _trees(self.get(container))
         except MountNotFound:
             return
+        except LayerDamaged:
+            if not damaged:
+                raise
         name = new_write_set()
-        claims = [(WRITE_SET, name), *((SNAPSHOT, tree) for tree in _trees(writable))]
+        claims = [(WRITE_SET, name), *((SNAPSHOT, tree) for tree in trees)]
         for kind, what in claims:
             lease.add(kind, what)
         os.rename(self._paths.mount(container), self._paths.write_set(name))
-        self._remove_trees(writable)
+        self._remove_trees(trees)
         remove_tree(self._paths.write_set(name))
         for kind, what in claims:
             lease.drop(kind, what)
 
-    def _remove_trees(self, writable: WritableLayer) -> None:
-        for tree in _trees(writable):
+    def _remove_trees(self, trees: Iterable[str]) -> None:
+        for tree in trees:
             self._driver.remove(tree)
 
     def used(self) -> set[str]:

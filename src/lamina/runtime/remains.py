@@ -41,6 +41,12 @@ def clear(runtime: str, run_root: str, name: str) -> None:
     remove_tree(folder)
 
 
+def interrupt(verb: str, name: str) -> None:
+    """End the runtimes that a killed caller had do something to a container, so that they do it no more."""
+    for pid in _naming(f"\0{verb}\0{name}\0"):
+        _end(pid)
+
+
 def _naming(text: str) -> list[int]:
     """Return the processes whose command lines have a text."""
     found: list[int] = []

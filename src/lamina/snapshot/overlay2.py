@@ -121,8 +121,15 @@ class Overlay2(Driver):
             yield from changes(root, _Beneath(root, below, self._opaque))
 
     def remove(self, snapshot: str) -> None:
-        with contextlib.suppress(NotFound, DataLoss, FileNotFoundError):
-            os.unlink(self._paths.link(self._link(snapshot)))
+        try:
+            names = [self._link(snapshot)]
+        except NotFound:
+            names = []
+        except DataLoss:  # a loss of power took the file's bytes, and left the link
+            names = self._leading(snapshot)
+        for short in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._paths.link(short))
         remove_tree(self._paths.folder(snapshot))
 
     def sync(self) -> int:
@@ -198,7 +205,7 @@ class Overlay2(Driver):
         """Let a tree and its short name know each other, by the name that one of them still knows."""
         paths = self._paths
         target = paths.link_target(snapshot)
-        leading = [name for name in os.listdir(paths.links) if _readlink(paths.link(name)) == target]
+        leading = self._leading(snapshot)
         try:
             short = self._link(snapshot)
         except (NotFound, DataLoss):
@@ -213,6 +220,11 @@ class Overlay2(Driver):
                 aside(paths.link(short))
             os.symlink(target, paths.link(short))
             yield paths.link(short)
+
+    def _leading(self, snapshot: str) -> list[str]:
+        """Return the short names whose links lead to a tree."""
+        target = self._paths.link_target(snapshot)
+        return [name for name in os.listdir(self._paths.links) if _readlink(self._paths.link(name)) == target]
 
     def _is_taken(self, short: str) -> bool:
         """Tell whether a short name is another tree's."""
