@@ -156,19 +156,21 @@ def remove_tree(path: str | bytes, dir_fd: int | None = None) -> None:
 
 def _empty(fd: int) -> None:
     """Remove all below the directory `fd`, and close it."""
-    above: list[tuple[bytes, int, int]] = []  # name of the current directory, device and inode of its parent
+    above: list[tuple[bytes, int, int, list[bytes]]] = []  # the current one's name; of its parent device, inode, left
     try:
+        left = _unlink_files(fd)
         while True:
-            inner = _unlink_files(fd)
-            if inner is not None:
-                here = os.fstat(fd)
+            if left:
+                here, inner = os.fstat(fd), left.pop()
                 try:
                     below = os.open(inner, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=fd)
                 except FileNotFoundError:
                     continue
-                above.append((inner, here.st_dev, here.st_ino))
+                above.append((inner, here.st_dev, here.st_ino, left))
+                fd = _swap(fd, below)
+                left = _unlink_files(fd)
             elif above:
-                name, device, inode = above.pop()
+                name, device, inode, left = above.pop()
                 below = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
                 parent = os.fstat(below)
                 if (parent.st_dev, parent.st_ino) != (device, inode):
@@ -176,16 +178,21 @@ def _empty(fd: int) -> None:
                     raise OSError(f"directory moved while it was being removed: {os.fsdecode(name)}")
                 with contextlib.suppress(FileNotFoundError):  # another one removes it too
                     os.rmdir(name, dir_fd=below)
+                fd = _swap(fd, below)
             else:
                 return
-            os.close(fd)
-            fd = below
     finally:
         os.close(fd)
 
 
-def _unlink_files(fd: int) -> bytes | None:
-    """Remove the files in a directory; return the name of a subdirectory that is left, if any."""
+def _swap(old: int, new: int) -> int:
+    os.close(old)
+    return new
+
+
+def _unlink_files(fd: int) -> list[bytes]:
+    """Remove the files and empty directories in a directory; return the names of the directories that are left."""
+    left: list[bytes] = []
     with os.scandir(fd) as entries:
         for entry in entries:
             name = os.fsencode(entry.name)
@@ -196,5 +203,5 @@ def _unlink_files(fd: int) -> bytes | None:
             try:
                 os.rmdir(name, dir_fd=fd)
             except OSError:
-                return name
-    return None
+                left.append(name)
+    return left

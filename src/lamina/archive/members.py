@@ -9,10 +9,13 @@ from ..errors import NotFound
 from ..streams import Reader, Slice, read_small
 from ..tar.header import HARDLINK, REGULAR, SYMLINK, InvalidTar
 from ..tar.reader import Reader as TarReader
-from ..tar.root import Breakout, NotBelow, Root, clean
+from ..tar.root import Breakout, NotBelow, Root, clean, open_regular
 
 MAX_MEMBERS = 1_000_000
 """The most members that an archive of images may have."""
+
+MAX_NAMES = 128 << 20
+"""The most bytes that their names may have together."""
 
 _MAX_LINKS = 10
 
@@ -68,6 +71,7 @@ class Tarball(Members):
         self._links: dict[bytes, bytes] = {}
         file.seek(0)
         reader = TarReader(file)
+        names = 0
         for entry in reader:
             name = clean(entry.name)
             if entry.type == REGULAR:
@@ -77,8 +81,9 @@ class Tarball(Members):
                 self._links[name] = clean(_beside(name, entry.linkname))
             elif entry.type == HARDLINK:
                 self._links[name] = clean(entry.linkname)
-            if len(self._files) + len(self._links) > MAX_MEMBERS:
-                raise InvalidTar(f"{where} has more than {MAX_MEMBERS} members")
+            names += len(name) + len(entry.linkname)
+            if len(self._files) + len(self._links) > MAX_MEMBERS or names > MAX_NAMES:
+                raise InvalidTar(f"{where} has more than {MAX_MEMBERS} members, or {MAX_NAMES} bytes of their names")
 
     def __contains__(self, name: str) -> bool:
         return self._place(name) is not None
@@ -134,7 +139,7 @@ class Folder(Members):
     def open(self, name: str) -> Reader:
         self.size(name)
         folder, last = self._parent(name)
-        return _Owned(os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder))
+        return _Owned(open_regular(folder, last))
 
     def _lstat(self, name: str) -> os.stat_result | None:
         try:

@@ -1,6 +1,5 @@
 """What ADD does more than COPY: local tars are unpacked, URLs are fetched."""
 
-import os
 import posixpath
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -10,6 +9,7 @@ from ..errors import Unavailable
 from ..oci import digest
 from ..streams import CHUNK, DigestMismatch, Hashed, copy
 from ..tar.header import BLOCK, has_checksum
+from ..tar.root import open_regular
 
 _CONNECT, _READ = 30.0, 120.0  # seconds
 
@@ -34,8 +34,7 @@ def is_url(text: str) -> bool:
 
 def is_tar(folder: int, name: bytes) -> bool:
     """Tell whether a file is a tar, compressed or not, by its beginning."""
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    with open(fd, "rb") as file:
+    with open(open_regular(folder, name), "rb") as file:
         try:
             block = decompressed(file).read(BLOCK)
         except Corrupt:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..dockerfile.ignore import Ignore
 from ..errors import InvalidArgument, NotFound
 from ..streams import read_small
-from ..tar.root import NotBelow, Root, clean
+from ..tar.root import NotBelow, Root, clean, open_regular
 
 LIMIT = 8 << 20
 """Bytes of a Dockerfile, or of the rules of what to ignore, at most."""
@@ -96,14 +96,9 @@ def open_folder(path: str) -> Root:
 def read_file(root: Root, path: str) -> bytes | None:
     """Return a small file of a tree, or None; links are followed inside of it."""
     with contextlib.suppress(FileNotFoundError, NotBelow, NotADirectoryError):
-        folder, name = root.parent(clean(os.fsencode(path)))
-        info = os.lstat(name, dir_fd=folder)
-        if stat.S_ISLNK(info.st_mode):
-            target = os.fsdecode(os.readlink(name, dir_fd=folder))
-            return read_file(root, os.path.join(os.path.dirname(path), target)) if target != path else None
-        if stat.S_ISREG(info.st_mode):
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
-            with open(fd, "rb") as file:
+        folder, name = root.parent(root.follow(clean(os.fsencode(path))))
+        if stat.S_ISREG(os.lstat(name, dir_fd=folder).st_mode):
+            with open(open_regular(folder, name), "rb") as file:
                 return read_small(file, LIMIT, path)
     return None
 

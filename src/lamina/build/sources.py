@@ -17,7 +17,7 @@ from ..dockerfile import glob
 from ..errors import InvalidArgument, NotFound
 from ..streams import CHUNK
 from ..tar.pack import entry
-from ..tar.root import Breakout, clean
+from ..tar.root import Breakout, clean, open_regular
 from .context import Context
 
 
@@ -128,7 +128,7 @@ def _file(folder: int, name: bytes, info: os.stat_result, shown: bytes, keeps: K
     ]
     digest = hashlib.sha256(msgspec.json.encode(facts))
     if stat.S_ISREG(info.st_mode):
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        fd = open_regular(folder, name)
         try:
             while data := os.read(fd, CHUNK):
                 digest.update(data)

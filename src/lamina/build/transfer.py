@@ -26,7 +26,7 @@ from ..snapshot.copying import Copier
 from ..streams import CHUNK
 from ..tar.apply import apply
 from ..tar.reader import Below, Reader
-from ..tar.root import Root
+from ..tar.root import Root, open_regular
 from .archives import Download, is_tar
 from .context import Context
 from .sources import Selected
@@ -86,8 +86,8 @@ class Transfer:
         """Write one file from a stream."""
         path = self._target(os.fsencode(name))
         with self._made(path.rpartition(b"/")[0], mtime * _SECOND):
-            folder, last = self._root.parent(path)
-            fd = os.open(last, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+            folder, last = self._copier.make_way(path)
+            fd = os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
             with open(fd, "wb") as file:
                 while data := source.read(CHUNK):
                     file.write(data)
@@ -130,8 +130,7 @@ class Transfer:
 
     def _unpack(self, context: Context, one: Selected) -> None:
         folder, name = context.root.parent(one.path)
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-        with open(fd, "rb") as file, self._made(self._place.path, one.info.st_mtime_ns):
+        with open(open_regular(folder, name), "rb") as file, self._made(self._place.path, one.info.st_mtime_ns):
             apply(Below(Reader(decompressed(file)), self._place.path), self._root, Merge())
 
     @contextmanager

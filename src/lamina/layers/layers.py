@@ -29,7 +29,7 @@ from ..tar import split
 from ..tar.apply import Applied
 from ..tar.header import InvalidTar
 from ..tar.reader import Reader as TarReader
-from ..tar.root import NotBelow, Root, clean
+from ..tar.root import Breakout, NotBelow, NotRegular, Root, clean, open_regular
 from .paths import SPLIT, Paths, is_layer, is_removing, new_removing, new_write_set
 
 MAX_DEPTH = 125
@@ -277,7 +277,7 @@ class Layers:
         with self._split(layer) as file, self._driver.open(layer.cache_id) as root:
             try:
                 yield from split.assemble(file, lambda name: _open_file(root, name))
-            except (DataLoss, InvalidTar) as error:
+            except (DataLoss, InvalidTar, Breakout, NotRegular) as error:
                 raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
 
     def _split(self, layer: Layer) -> BinaryIO:
@@ -426,4 +426,4 @@ def _open_file(root: Root, name: bytes) -> int:
         folder, last = root.parent(clean(name))
     except NotBelow as error:
         raise FileNotFoundError(2, "its folder is gone") from error
-    return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)  # a fifo may wait
+    return open_regular(folder, last)

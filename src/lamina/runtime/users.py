@@ -4,12 +4,10 @@ user            by name or number; its own group, and all groups that list it
 user:group      both by name or number; no other groups
 """
 
-import os
-import stat
 from collections.abc import Iterable
 
 from ..errors import InvalidArgument
-from ..tar.root import NotBelow, Root, clean
+from ..tar.root import NotBelow, NotRegular, Root, clean, open_regular
 from .values import User
 
 _LIMIT = 16 << 20
@@ -87,11 +85,8 @@ def _lines(root: Root, path: bytes, fields: int) -> list[list[str]]:
     """
     try:
         folder, name = root.parent(root.follow(clean(path)))
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    except (OSError, NotBelow):
-        return []
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
+        fd = open_regular(folder, name)
+    except (OSError, NotBelow, NotRegular):
         return []
     with open(fd, encoding="utf-8", errors="replace") as file:
         rows = [line.rstrip("\n").split(":") for line in file.read(_LIMIT).splitlines()]

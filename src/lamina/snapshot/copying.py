@@ -3,12 +3,12 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..errors import Conflict
 from ..files import chmod, remove_tree
 from ..streams import CHUNK
-from ..tar.root import NotBelow, Root
+from ..tar.root import NotBelow, Root, open_regular
 
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM)
 Found = tuple[bytes, int, bytes, os.stat_result]
@@ -75,8 +75,7 @@ class Copier:
         """Copy anything but a directory to a clean path, whose directory is there; sockets are passed over."""
         if stat.S_ISSOCK(info.st_mode):
             return
-        place, new = self._target.parent(to)
-        self._make_way(place, new, to)
+        place, new = self.make_way(to)
         inode = (info.st_dev, info.st_ino)
         if first := self._links.get(inode):
             self._link(first, to)
@@ -100,14 +99,21 @@ class Copier:
         owner = (info.st_uid, info.st_gid) if self._owner is None else self._owner
         copy_metadata(folder, name, info, place, new, owner=owner, mode=mode)
 
-    def _make_way(self, folder: int, name: bytes, path: bytes) -> None:
+    def make_way(self, path: bytes) -> tuple[int, bytes]:
+        """Remove what is at a clean path; return its folder and name.
+
+        Raises:
+            NotADirectory: it is a directory.
+        """
+        folder, name = self._target.parent(path)
         try:
             info = os.lstat(name, dir_fd=folder)
         except FileNotFoundError:
-            return
+            return folder, name
         if stat.S_ISDIR(info.st_mode):
             raise NotADirectory(f"cannot overwrite directory {_text(path)!r} with non-directory")
         remove_tree(name, folder)
+        return folder, name
 
     def _link(self, first: bytes, to: bytes) -> None:
         folder, name = self._target.parent(first)
@@ -141,25 +147,47 @@ def copy_file(folder: int, name: bytes, to: int, new: bytes) -> int:
 
 
 def _copy_content(folder: int, name: bytes, to: int, new: bytes) -> None:
-    source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    source = open_regular(folder, name)
     try:
         target = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=to)
         try:
-            while _copy_range(source, target):
-                pass
+            for start, end in _pieces(source):
+                os.lseek(source, start, os.SEEK_SET)
+                os.lseek(target, start, os.SEEK_SET)
+                while start < end and (count := _copy_range(source, target, end - start)):
+                    start += count  # noqa: PLW2901 - a cursor
+            os.ftruncate(target, os.fstat(source).st_size)
         finally:
             os.close(target)
     finally:
         os.close(source)
 
 
-def _copy_range(source: int, target: int) -> int:
+def _pieces(fd: int) -> Iterator[tuple[int, int]]:
+    """Yield where a file has data: what is between, if the disk has it not, may be more than any disk holds."""
+    info = os.fstat(fd)
+    if info.st_blocks * 512 >= info.st_size:
+        yield 0, info.st_size
+        return
+    end = 0
+    while end < info.st_size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # there is no more
+                raise
+            return
+        end = os.lseek(fd, start, os.SEEK_HOLE)
+        yield start, end
+
+
+def _copy_range(source: int, target: int, most: int) -> int:
     try:
-        return os.copy_file_range(source, target, CHUNK * 64)
+        return os.copy_file_range(source, target, min(CHUNK * 64, most))
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
             raise
-    data = os.read(source, CHUNK)
+    data = os.read(source, min(CHUNK, most))
     left = memoryview(data)
     while left:
         left = left[os.write(target, left) :]

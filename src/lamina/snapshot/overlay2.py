@@ -329,11 +329,14 @@ class _Beneath:
 
     def _is_opaque(self, path: bytes) -> bool:
         """Tell whether a directory, or one it is in, hides those below."""
-        known = self._opaque.get(path)
-        if known is None:
-            above, _, name = path.rpartition(b"/")
-            known = self._is_opaque(above) or is_opaque(self._root.directory(above), name, self._attribute)
-            self._opaque[path] = known
+        unknown: list[bytes] = []
+        while (known := self._opaque.get(path)) is None:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        for inner in reversed(unknown):
+            above, _, name = inner.rpartition(b"/")
+            known = known or is_opaque(self._root.directory(above), name, self._attribute)
+            self._opaque[inner] = known
         return known
 
 

@@ -9,7 +9,7 @@ import os
 import stat
 
 from ..tar.changes import Place
-from ..tar.root import Root, is_whiteout_inode, prefixes
+from ..tar.root import Root, is_whiteout_inode
 
 _OPEN_AT_ONCE = 2
 
@@ -56,17 +56,18 @@ class Union:
 
     def _directories(self, path: bytes) -> list[int]:
         """Return the layers whose directories merge at a clean path, the topmost first."""
-        known = self._merged.get(path)
-        if known is None:
-            for folder in prefixes(path):
-                self._merge(folder)
-            known = self._merge(path)
+        unknown: list[bytes] = []
+        while (known := self._merged.get(path)) is None:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        if not known:
+            return []
+        for inner in reversed(unknown):
+            known = self._merge(inner)
         return known
 
     def _merge(self, path: bytes) -> list[int]:
         """Find out the layers of one directory; those of the one it is in are known."""
-        if path in self._merged:
-            return self._merged[path]
         above, _, name = path.rpartition(b"/")
         merged: list[int] = []
         for index in self._merged[above]:

@@ -17,7 +17,7 @@ from ..tar.changes import Change, Tree, changes
 from ..tar.header import InvalidTar
 from ..tar.pack import everything
 from ..tar.reader import Reader
-from ..tar.root import NotBelow, Root, prefixes
+from ..tar.root import NotBelow, Root
 from .copying import Copier
 from .driver import Driver
 from .paths import VfsPaths
@@ -110,7 +110,8 @@ class _Removals:
     """Whiteouts that take away at once what the tree's parent brought (`tar.apply.Whiteouts`)."""
 
     def __init__(self) -> None:
-        self._ours: set[tuple[int, bytes]] = set()  # inode of the directory, name in it
+        self._ours: set[int] = set()  # hashes of the inode of the directory and the name in it
+        self._last = b""
 
     def hide(self, root: Root, path: bytes) -> None:
         info = _lstat(root, path)
@@ -118,24 +119,37 @@ class _Removals:
             return
         if stat.S_ISDIR(info.st_mode):
             self.opaque(root, path)
+        self._remove(root, path, info)
+        root.forget()
+
+    def opaque(self, root: Root, path: bytes) -> None:
+        folders: list[tuple[bytes, os.stat_result]] = []
+        for inner, _, _, info in root.walk(path):
+            if stat.S_ISDIR(info.st_mode):
+                folders.append((inner, info))
+            else:
+                self._remove(root, inner, info)
+        while folders:
+            self._remove(root, *folders.pop())
+        root.forget()
+
+    def _remove(self, root: Root, path: bytes, info: os.stat_result) -> None:
         above, name = root.parent(path)
         if not self.is_ours(above, name):
-            root.forget()
-            above, name = root.parent(path)
             with contextlib.suppress(OSError):  # a directory that holds something of the layer's own stays
                 os.rmdir(name, dir_fd=above) if stat.S_ISDIR(info.st_mode) else os.unlink(name, dir_fd=above)
 
-    def opaque(self, root: Root, path: bytes) -> None:
-        for name in root.names(path):
-            self.hide(root, path + b"/" + name if path else name)
-
     def made(self, root: Root, path: bytes) -> None:
-        for place in (*prefixes(path), path):
+        new = [path]
+        while (above := new[-1].rpartition(b"/")[0]) and not self._last.startswith(above + b"/"):
+            new.append(above)
+        for place in reversed(new):
             folder, name = root.parent(place)
-            self._ours.add((os.fstat(folder).st_ino, name))
+            self._ours.add(hash((os.fstat(folder).st_ino, name)))
+        self._last = path
 
     def is_ours(self, folder: int, name: bytes) -> bool:
-        return (os.fstat(folder).st_ino, name) in self._ours
+        return hash((os.fstat(folder).st_ino, name)) in self._ours
 
 
 def _lstat(root: Root, path: bytes) -> os.stat_result | None:

@@ -33,13 +33,17 @@ from .header import (
     InvalidTar,
 )
 from .reader import Entries
-from .root import NotBelow, Root, clean, is_whiteout, prefixes
+from .root import NotBelow, Root, clean, is_whiteout, open_regular, prefixes
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_TIME = 1 << 62
 _MAX_WORK = 100_000_000
+MAX_WAITING = 512 << 20
+"""The most bytes of names, links and attributes that may wait for a layer's end."""
+
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
+_OVERLAY = (b"trusted.overlay.", b"user.overlay.")  # the kernel takes them for marks: they are the driver's alone
 
 
 class ApplyFailed(LaminaError):
@@ -136,6 +140,7 @@ class _Applier:
         self._directories: dict[bytes, Entry] = {}
         self._applied = Applied()
         self._work = 0
+        self._waiting = 0
         self._by_links: list[bytes] = []  # files whose names lead over links of the layer
 
     def entry(self, entry: Entry, reader: Entries) -> None:
@@ -151,6 +156,7 @@ class _Applier:
         folder, name = self._root.parent(path, make=True)
         if self._root.covering:
             self._cover(path.rpartition(b"/")[0])
+            folder, name = self._root.parent(path)
         if entry.type == REGULAR:
             self._file(entry, reader, folder, path, name)
         elif entry.type == DIRECTORY:
@@ -218,6 +224,7 @@ class _Applier:
                 os.mkdir(name, 0o700, dir_fd=self._clear(path))
                 self._whiteouts.opaque(self._root, path)
         self._directories[path] = entry
+        self._wait(path, entry.name, *entry.xattrs, *entry.xattrs.values())
 
     def _symlink(self, entry: Entry, folder: int, path: bytes, name: bytes) -> None:
         if not entry.linkname:
@@ -238,6 +245,7 @@ class _Applier:
         except FileNotFoundError:
             self._clear(path)
             self._applied.links[path] = target
+            self._wait(path, target)
             return
         try:
             if stat.S_ISDIR(os.lstat(source_name, dir_fd=source).st_mode):
@@ -249,6 +257,7 @@ class _Applier:
                 os.link(source_name, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             self._applied.links[path] = target
+            self._wait(path, target)
         finally:
             os.close(source)
 
@@ -274,10 +283,20 @@ class _Applier:
 
     def _check_links(self, path: bytes) -> None:
         """Forget a waiting hard link that an entry replaces; none can be a directory on the way to it."""
-        self._applied.links.pop(path, None)
-        for folder in prefixes(path):
-            if folder in self._applied.links:
-                raise NotBelow(f"{os.fsdecode(path)!r}: {os.fsdecode(folder)!r} is not a directory")
+        links = self._applied.links
+        links.pop(path, None)
+        if len(links) < path.count(b"/"):
+            found = [link for link in links if path.startswith(link) and path.startswith(link + b"/")]
+        else:
+            found = [folder for folder in prefixes(path) if folder in links]
+        if found:
+            raise NotBelow(f"{os.fsdecode(path[:200])!r}: {os.fsdecode(found[0][:200])!r} is not a directory")
+
+    def _wait(self, *kept: bytes) -> None:
+        """Count what waits for the layer's end, so that it stays within what is sensible."""
+        self._waiting += sum(map(len, kept))
+        if self._waiting > MAX_WAITING:
+            raise InvalidTar(f"tar with more than {MAX_WAITING} bytes of directories' names and attributes")
 
     def _cover(self, folder: bytes) -> None:
         """Hide what lies below directories that took the place of something from below, on the way to one."""
@@ -300,6 +319,7 @@ class _Applier:
         elif hidden and folder + slash + hidden not in self._applied.links:
             real = self._root.detour(folder)
             self._applied.hidden.append(folder + slash + hidden if real is None else _join(real, hidden))
+            self._wait(path)
             self._whiteouts.hide(self._root, folder + slash + hidden)
 
     def _clear(self, path: bytes) -> int:
@@ -373,7 +393,7 @@ def _join(folder: bytes, name: bytes) -> bytes:
 
 
 def _keep(keeper: Keeper, folder: int, name: bytes) -> None:
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+    fd = open_regular(folder, name)
     try:
         keeper.keep(fd)
     finally:
@@ -408,6 +428,8 @@ def _times(entry: Entry) -> tuple[int, int]:
 
 def _set_xattrs(target: int | bytes, entry: Entry, *, follow: bool) -> None:
     for key, value in entry.xattrs.items():
+        if key.startswith(_OVERLAY):
+            continue
         try:
             os.setxattr(target, key, value, follow_symlinks=follow)
         except OSError as error:

@@ -138,10 +138,12 @@ def _enter(way: list[_Folder], root: Root, below: Below, folder: _Folder) -> Ite
 
 def _report(way: list[_Folder]) -> Iterator[Change]:
     """Yield the directories that lead to a change and were not reported yet."""
-    for folder in way:
-        if not folder.reported:
-            folder.reported = True
-            yield Change(Kind.MODIFIED, folder.path, folder.info)
+    first = len(way)
+    while not way[first - 1].reported:
+        first -= 1
+    for folder in way[first:]:
+        folder.reported = True
+        yield Change(Kind.MODIFIED, folder.path, folder.info)
 
 
 def _compare(root: Root, path: bytes, info: os.stat_result, old: Place) -> Kind | None:

@@ -12,7 +12,8 @@
     157     100   link name    483     12    size with holes (GNU)
 
 Numbers are octal text, or big-endian binary where the first bit is set. A pax record overrides the field of
-its name. Global pax records are read over, as Docker does: they describe no file.
+its name, but for one without a value, as in Docker. Global pax records are read over, as Docker does: they
+describe no file.
 """
 
 import struct
@@ -31,10 +32,15 @@ V7_REGULAR = b"\0"
 
 REGULARS = frozenset({REGULAR, V7_REGULAR, CONTIGUOUS, GNU_SPARSE})
 EXTENSIONS = frozenset({PAX, PAX_GLOBAL, PAX_SOLARIS, GNU_NAME, GNU_LINK})
+MAX_NAME = 1 << 16
+"""The longest name or link that is read, in bytes: of a tree ten thousand deep, and far more than a path may have."""
+
 _WITHOUT_CONTENT = frozenset({HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
 
 _FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
 _SECOND = 1_000_000_000
+_MAX_OWNER = (1 << 32) - 2
+_MAX_MAJOR, _MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1
 _XATTR = b"SCHILY.xattr."
 _ZEROS = bytes(BLOCK)
 
@@ -144,9 +150,22 @@ def settle(entry: Entry, offset: int) -> Entry:
             entry.type = REGULAR
     if entry.type in _WITHOUT_CONTENT:
         entry.size = 0
-    if entry.size < 0 or entry.size >= 1 << 62:
+    if not 0 <= entry.size < 1 << 62:
         raise InvalidTar(f"tar entry at byte {offset} has the size {entry.size}")
+    if max(len(entry.name), len(entry.linkname)) > MAX_NAME:
+        raise InvalidTar(f"tar entry at byte {offset} has a name or link of more than {MAX_NAME} bytes")
+    entry.uid, entry.gid = _owner(entry.uid, offset), _owner(entry.gid, offset)
+    if not (0 <= entry.major <= _MAX_MAJOR and 0 <= entry.minor <= _MAX_MINOR):
+        raise InvalidTar(f"tar entry at byte {offset} is the device {entry.major}:{entry.minor}, which cannot be")
     return entry
+
+
+def _owner(number: int, offset: int) -> int:
+    """Return a user or group as the kernel takes it; negative ones are those that 32 bits make of them."""
+    found = number + (1 << 32) if -(1 << 31) <= number < 0 else number
+    if not 0 <= found <= _MAX_OWNER:
+        raise InvalidTar(f"tar entry at byte {offset} has the owner {number}, which cannot be")
+    return found
 
 
 def pax_records(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -159,11 +178,10 @@ def pax_records(data: bytes) -> list[tuple[bytes, bytes]]:
     at, end = 0, len(data)
     while at < end and data[at] != 0:
         space = data.find(b" ", at, at + 20)
-        try:
-            stop = at + int(data[at:space])
-        except ValueError as error:
-            raise InvalidTar(f"pax record with the length {data[at : at + 20]!r}") from error
-        if space < 0 or stop <= space + 1 or stop > end or data[stop - 1] != 0x0A:
+        if space < 0 or not data[at:space].isdigit():
+            raise InvalidTar(f"pax record with the length {data[at : at + 20]!r}")
+        stop = at + int(data[at:space])
+        if stop <= space + 1 or stop > end or data[stop - 1] != 0x0A:
             raise InvalidTar("pax record with a wrong length")
         key, equals, value = data[space + 1 : stop - 1].partition(b"=")
         if not equals or not key:
@@ -182,7 +200,9 @@ def override(entry: Entry, records: list[tuple[bytes, bytes]]) -> None:
     xattrs: dict[bytes, bytes] = {}
     for key, value in records:
         if key.startswith(_XATTR):
-            xattrs[key[len(_XATTR) :]] = value
+            xattrs[_no_nul(key[len(_XATTR) :])] = value
+        elif not value:
+            continue
         elif key == b"path":
             entry.name = _no_nul(value)
         elif key == b"linkpath":

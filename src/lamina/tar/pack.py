@@ -27,7 +27,7 @@ from .header import (
     blocks,
     padding,
 )
-from .root import Root
+from .root import Root, open_regular
 
 _KINDS = {
     stat.S_IFREG: REGULAR,
@@ -71,6 +71,7 @@ def pack(changes: Iterable[Change], root: Root, fixed: Fixed = AS_IS) -> Iterato
 
     Raises:
         Changed: a file got shorter meanwhile.
+        NotRegular: a file became something else.
     """
     links: dict[tuple[int, int], bytes] = {}
     parts: list[bytes] = []
@@ -111,7 +112,7 @@ def _member(change: Change, root: Root, links: dict[tuple[int, int], bytes], fix
         return
     if change.info.st_nlink > 1:
         links[inode] = change.path
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder_fd)
+    fd = open_regular(folder_fd, name)
     try:
         info = os.fstat(fd)
         yield blocks(entry(change.path, info, folder_fd, name, fixed))

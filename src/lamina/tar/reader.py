@@ -34,7 +34,7 @@ from .header import (
 from .root import clean
 
 MAX_EXTENSION = 1 << 20
-"""The largest pax header or GNU long name that is read, in bytes."""
+"""The most bytes of pax headers and GNU long names that are read for one entry."""
 
 _ZERO_BLOCK = bytes(BLOCK)
 
@@ -152,11 +152,13 @@ class Reader:
         """Return the entry that begins with a header block, its extension headers included."""
         start = self.position - BLOCK
         records: list[tuple[bytes, bytes]] = []
+        room = MAX_EXTENSION
         while True:
             entry = parse(block, self.position - BLOCK)
             if entry.type not in EXTENSIONS:
                 break
-            data = self._extension(entry)
+            data = self._extension(entry, room)
+            room -= len(data) + BLOCK
             if entry.type == PAX_GLOBAL:
                 return None
             if entry.type in (GNU_NAME, GNU_LINK):
@@ -170,9 +172,12 @@ class Reader:
             sparse.read(entry, block, records, self._raw)
         return settle(entry, start)
 
-    def _extension(self, entry: Entry) -> bytes:
-        if not 0 <= entry.size <= MAX_EXTENSION:
-            raise InvalidTar(f"tar extension header of {entry.size} bytes; at most {MAX_EXTENSION} are read")
+    def _extension(self, entry: Entry, room: int) -> bytes:
+        if not 0 <= entry.size <= room:
+            raise InvalidTar(
+                f"tar extension header of {entry.size} bytes at byte {self.position - BLOCK}; "
+                f"at most {MAX_EXTENSION} are read for one entry"
+            )
         data = self._raw(entry.size)
         self._raw(-entry.size % BLOCK)
         return data
@@ -227,7 +232,10 @@ class Reader:
 
 
 class Below:
-    """The entries of a reader, each under a directory: names and hard links alike."""
+    """The entries of a reader, each under a directory: names and hard links alike.
+
+    That of the root itself is left out, as Docker does: the directory is there, and stays what it is.
+    """
 
     def __init__(self, reader: Reader, folder: bytes) -> None:
         self._reader = reader
@@ -236,7 +244,9 @@ class Below:
     def __iter__(self) -> Iterator[Entry]:
         for entry in self._reader:
             path = clean(entry.name)
-            entry.name = self._folder + b"/" + path if path else self._folder
+            if not path:
+                continue
+            entry.name = self._folder + b"/" + path
             if entry.type == HARDLINK:
                 entry.linkname = self._folder + b"/" + clean(entry.linkname)
             yield entry

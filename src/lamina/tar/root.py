@@ -12,10 +12,14 @@ import stat
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from ..errors import InvalidArgument
+from ..errors import FailedPrecondition, InvalidArgument
+
+MAX_MADE = 256 << 20
+"""The most bytes that the paths of directories may have which one `Root` makes on the way to others."""
 
 _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAX_LINKS = 40
+_MAX_STEPS = 200_000  # directories opened to follow one path: more than any tree is deep
 _NO_DIRECTORY = (errno.ELOOP, errno.ENOTDIR)
 _NO_LINK = (errno.ENOENT, errno.EINVAL)
 
@@ -29,6 +33,28 @@ class Breakout(InvalidArgument):
 
 class NotBelow(InvalidArgument):
     """A name's parent is not a directory."""
+
+
+class NotRegular(FailedPrecondition):
+    """Something else took the place of a regular file."""
+
+    def __init__(self, name: bytes) -> None:
+        super().__init__(f"{os.fsdecode(name[:200])!r} is no regular file any more")
+
+
+def open_regular(folder: int, name: bytes) -> int:
+    """Open a regular file in a directory to read. A pipe is not waited for, and a device not touched.
+
+    Raises:
+        NotRegular: something else has the name.
+    """
+    place = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            raise NotRegular(name)
+        return os.open(b"/proc/self/fd/%d" % place, os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(place)
 
 
 def clean(name: bytes) -> bytes:
@@ -71,6 +97,7 @@ class Root:
         self._open: dict[bytes, int] = {}
         self._max_open = max_open
         self._real: dict[bytes, bytes] = {}
+        self._made = 0
         self.made: list[bytes] = []
         """Clean paths of the directories that were made because something belongs below them."""
         self.covering: list[bytes] = []
@@ -121,13 +148,21 @@ class Root:
         fd = self._open.get(path)
         if fd is not None:
             return fd
-        if len(self._open) >= self._max_open:
-            self.forget()
         fd = self._step(path)
         if fd < 0:
             fd = self._walk(path, make)
-        self._open[path] = fd
+        self._keep(path, fd)
         return fd
+
+    def _keep(self, path: bytes, fd: int) -> None:
+        """Keep a directory open, in the place of the one that was opened first."""
+        while len(self._open) >= self._max_open:
+            oldest = next(iter(self._open))
+            os.close(self._open.pop(oldest))
+            self._real.pop(oldest, None)
+        if (before := self._open.pop(path, -1)) >= 0:
+            os.close(before)
+        self._open[path] = fd
 
     def follow(self, path: bytes) -> bytes:
         """Return the clean path that a link at a clean path leads to; the path itself where no link is.
@@ -201,16 +236,20 @@ class Root:
             os.close(fd)
 
     def _walk(self, path: bytes, make: bool) -> int:
-        """Open a directory component by component."""
+        """Open a directory component by component, and keep the last ones on the way open."""
         todo = path.split(b"/")[::-1]
-        done: list[bytes] = []
-        links = 0
+        keep = self._max_open // 2  # whoever climbs the way back finds them
+        done = b""  # where `fd` is
+        links = steps = 0
         fd = os.dup(self.fd)
         try:
             while todo:
                 part = todo.pop()
+                steps += 1 if part != b".." else done.count(b"/")
+                if steps > _MAX_STEPS:
+                    raise NotBelow(f"{os.fsdecode(path[:200])!r}: the way is too long")
                 if part == b"..":
-                    done = done[:-1]
+                    done = done.rpartition(b"/")[0]
                     fd = _swap(fd, self._reopen(done))
                     continue
                 try:
@@ -221,19 +260,21 @@ class Root:
                     links += 1
                     target = self._link(fd, part, path, links)
                     if target.startswith(b"/"):
-                        done = []
+                        done = b""
                         fd = _swap(fd, os.dup(self.fd))
                     todo += [piece for piece in target.split(b"/")[::-1] if piece not in (b"", b".")]
                     continue
                 fd = _swap(fd, inner)
-                done.append(part)
+                done = _join(done, part)
+                if not links and 0 < len(todo) < keep:
+                    self._keep(done, os.dup(fd))
             if links:
-                self._real[path] = b"/".join(done)
+                self._real[path] = done
             return os.dup(fd)
         finally:
             os.close(fd)
 
-    def _enter(self, fd: int, part: bytes, done: list[bytes], make: bool) -> int:
+    def _enter(self, fd: int, part: bytes, done: bytes, make: bool) -> int:
         try:
             return os.open(part, _OPEN, dir_fd=fd)
         except FileNotFoundError:
@@ -245,16 +286,22 @@ class Root:
             if not make:
                 raise FileNotFoundError from error
             os.unlink(part, dir_fd=fd)
-            self.covering.append(b"/".join([*done, part]))
+            self.covering.append(_join(done, part))
         os.mkdir(part, 0o755, dir_fd=fd)
         os.chmod(part, 0o755, dir_fd=fd)  # whatever the caller's umask: the mode goes into digests
-        self.made.append(b"/".join([*done, part]))
+        self._note(_join(done, part))
         return os.open(part, _OPEN, dir_fd=fd)
 
-    def _reopen(self, done: list[bytes]) -> int:
+    def _note(self, path: bytes) -> None:
+        self._made += len(path)
+        if self._made > MAX_MADE:
+            raise NotBelow(f"{os.fsdecode(path[:200])!r}: too many directories without an entry of their own")
+        self.made.append(path)
+
+    def _reopen(self, done: bytes) -> int:
         fd = os.dup(self.fd)
         try:
-            for part in done:
+            for part in done.split(b"/") if done else ():
                 fd = _swap(fd, os.open(part, _OPEN, dir_fd=fd))
             return os.dup(fd)
         finally:
@@ -279,10 +326,14 @@ def _clamped(path: bytes) -> bytes:
     parts: list[bytes] = []
     for part in path.split(b"/"):
         if part == b"..":
-            parts = parts[:-1]
+            del parts[-1:]
         elif part not in (b"", b"."):
             parts.append(part)
     return b"/".join(parts)
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name
 
 
 def _swap(old: int, new: int) -> int:

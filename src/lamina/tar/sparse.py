@@ -73,16 +73,18 @@ def _listed(keys: dict[bytes, bytes], records: list[tuple[bytes, bytes]]) -> lis
 
 def _lines(entry: Entry, raw: Raw) -> list[int]:
     """Read the map that stands before the content, and take it off the entry's size."""
-    text = b""
-    while True:
-        text += raw(BLOCK)
+    numbers: list[int] = []
+    rest = b""
+    while not numbers or len(numbers) <= 2 * numbers[0]:
         entry.size -= BLOCK
-        lines = text.split(b"\n")[:-1]
-        if lines and len(lines) > 2 * decimal(lines[0]):
-            return [decimal(line) for line in lines[1 : 1 + 2 * decimal(lines[0])]]
-        _bound(len(lines))
-        if entry.size < 0 or (len(text) > BLOCK and not lines):
+        if entry.size < 0 or len(rest) > BLOCK:
             raise InvalidTar("sparse map without an end")
+        *lines, rest = (rest + raw(BLOCK)).split(b"\n")
+        for line in lines:
+            if not numbers or len(numbers) <= 2 * numbers[0]:
+                numbers.append(decimal(line))
+        _bound(2 * numbers[0] if numbers else 0)
+    return numbers[1 : 1 + 2 * numbers[0]]
 
 
 def _bound(numbers: int) -> None:

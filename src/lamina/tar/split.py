@@ -16,7 +16,7 @@ Source: github.com/vbatts/tar-split, tar/storage; its writers and readers take p
 import binascii
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 from fastcrc import crc64
@@ -41,10 +41,10 @@ class SplitDamaged(DataLoss):
 
 
 class _Record(msgspec.Struct, omit_defaults=True):
-    type: int
+    type: Annotated[int, msgspec.Meta(ge=_FILE, le=_SEGMENT)]
     name: str = ""
     name_raw: bytes = b""
-    size: int = 0
+    size: Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)] = 0
     payload: bytes | None = None
     position: int = 0
 
