@@ -346,6 +346,14 @@ def test_not_root(lamina: Lamina, tmp_path: pathlib.Path) -> None:
     assert theirs("build", "-q", "-", input="FROM mine:1\nENV A=1\n", env=env).stdout.startswith("sha256:")
     assert theirs("create", "--name", "one", "mine:1", env=env).stdout
     assert "d/file" in theirs("export", "one", env=env).stdout
+    assert theirs("ls", "-l", "mine:1", "d", env=env).stdout.startswith("-rwsr-xr-x     7     0          1 ")
+    assert theirs("cat", "mine:1", "/d/file", env=env).stdout == "x"
+    theirs("save", "-o", f"{own}/saved.tar", "mine:1", env=env)
+    theirs("tag", "mine:1", "mine:2", env=env)
+    assert theirs("rmi", "mine:2", env=env).stdout == "Untagged: mine:2\n"
+    assert theirs("load", "-i", f"{own}/saved.tar", env=env).stdout == "Loaded image: mine:1\n"
+    for command in (("inspect", "mine:1"), ("history", "mine:1"), ("tree",)):
+        assert theirs(*command, env=env).stdout
     assert theirs("rm", "one", env=env).stdout == "one\n"
     assert "no problem found" in theirs("system", "check", env=env).stdout
 

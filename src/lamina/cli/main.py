@@ -21,6 +21,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "attach": Command("attach", "Attach local standard input, output, and error streams to a running container"),
     "build": Command("build", "Build an image from a Dockerfile"),
+    "cat": Command("cat", "Print files of an image"),
     "commit": Command("commit", "Create a new image from a container's changes"),
     "completion": Command("completion", "Generate the autocompletion script for a shell"),
     "cp": Command("cp", "Copy files/folders between a container and the local filesystem"),
@@ -37,6 +38,7 @@ COMMANDS = {
     "kill": Command("kill", "Kill one or more running containers"),
     "load": Command("load", "Load images from a tar archive or STDIN"),
     "logs": Command("logs", "Fetch the logs of a container"),
+    "ls": Command("ls", "List files of an image"),
     "pause": Command("pause", "Pause all processes within one or more containers"),
     "ps": Command("ps", "List containers"),
     "rename": Command("rename", "Rename a container"),

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..store.journal import Event
     from ..tar.changes import Change
     from ..tar.root import Root
+    from .browsing import FileInfo
     from .containers import ContainerSummary, Wording
     from .editing import Edit
     from .forest import Position
@@ -104,6 +105,18 @@ class Engine:
             ImageNotFound: there is none.
         """
         return listing.history(self._store, name, self.report)
+
+    def image_files(self, name: str, path: str = "/", *, deep: bool = False) -> "list[FileInfo]":
+        """Return what is in a directory of an image; nothing is mounted. See `browsing.names`."""
+        from . import browsing  # noqa: PLC0415
+
+        return browsing.names(self._store, name, path, deep=deep)
+
+    def image_file(self, name: str, path: str) -> "Iterator[bytes | memoryview]":
+        """Yield the content of a file of an image; nothing is mounted. See `browsing.content`."""
+        from . import browsing  # noqa: PLC0415
+
+        return browsing.content(self._store, name, path)
 
     def inspect_image(self, name: str) -> dict[str, Any]:
         """Return all that is known of an image, in the shape of Docker's API.
