@@ -420,7 +420,7 @@ class Engine:
         """Remove containers without a process."""
         from . import pruning  # noqa: PLC0415
 
-        return pruning.containers(self._containers, conditions)
+        return pruning.containers(self._containers, conditions, self.report)
 
     def prune_images(self, conditions: "Conditions", *, every: bool = False) -> "PrunedImages":
         """Remove images that no container was made from and that have no name; with `every` also those that have."""

@@ -12,7 +12,8 @@ import msgspec
 
 from ..containers.life import Containers
 from ..containers.records import LIVE
-from ..errors import Conflict, LaminaError, NotFound
+from ..errors import Conflict, DataLoss, LaminaError, NotFound
+from ..events import Event, Problem, Report
 from ..oci import times
 from ..oci.digest import Digest
 from ..store import journal
@@ -62,11 +63,11 @@ def _has(labels: Mapping[str, str], text: str) -> bool:
     return name in labels and (not equals or labels[name] == value)
 
 
-def containers(all_containers: Containers, conditions: Conditions) -> Pruned:
-    """Remove containers without a process."""
+def containers(all_containers: Containers, conditions: Conditions, report: Report) -> Pruned:
+    """Remove containers without a process; those that cannot be read are passed over."""
     names: list[str] = []
     space = 0
-    for one in summaries(all_containers, lambda _: None, sizes=True):
+    for one in summaries(all_containers, report, sizes=True):
         created = times.parse_rfc3339(one.record.created)
         if one.state.status in LIVE or not conditions.meets(created, one.record.config.labels or {}):
             continue
@@ -83,7 +84,11 @@ def _tell(store: Store, kind: str, space: int) -> None:
 
 
 def images(store: Store, all_containers: Containers, conditions: Conditions, *, every: bool) -> PrunedImages:
-    """Remove images that no container was made from and that have no name; with `every` also those that have."""
+    """Remove images that no container was made from and that have no name; with `every` also those that have.
+
+    Raises:
+        DataLoss: something cannot be read. What is not known to be unused stays.
+    """
     sizes = {chain_id: _size(store, chain_id) for chain_id in store.layers}
     removed: list[Removed] = []
     kept: set[Digest] = set()
@@ -92,7 +97,7 @@ def images(store: Store, all_containers: Containers, conditions: Conditions, *, 
         used = {user.image_id for user in holders}
         found = [
             image
-            for image in listing.images(store, lambda _: None)
+            for image in listing.images(store, _refuse)
             if image.id not in kept | used
             and not image.has_children
             and (every or not (image.tags or image.digests))
@@ -106,6 +111,11 @@ def images(store: Store, all_containers: Containers, conditions: Conditions, *, 
             kept.add(image.id)
             with contextlib.suppress(Conflict, NotFound):  # somebody has come to use it, or removed it
                 removed += removal.remove(store, holders, image.id, force=True)
+
+
+def _refuse(event: Event) -> None:
+    if isinstance(event, Problem):
+        raise DataLoss(f"{event.text}; nothing that may be in use is removed: repair the store first")
 
 
 def _size(store: Store, chain_id: Digest) -> int:
