@@ -15,6 +15,9 @@ from .header import BLOCK, GNU_SPARSE, REGULAR, Entry, InvalidTar, decimal, numb
 MAX_PIECES = 1 << 20
 """The largest map that is read, in pieces."""
 
+MAX_SIZE = 16 << 40
+"""The largest file with holes, in bytes: ext4's bound, so that no other file system takes what cannot be copied."""
+
 _PAIR = 24
 Raw = Callable[[int], bytes]
 
@@ -93,12 +96,14 @@ def _bound(numbers: int) -> None:
 
 
 def _check(entry: Entry, size: int, pieces: list[tuple[int, int]]) -> None:
+    if size > MAX_SIZE:
+        raise InvalidTar(f"sparse file {entry.name[:100]!r} of {size} bytes: at most {MAX_SIZE} are unpacked")
     end = 0
     for offset, length in pieces:
         if offset < end or length < 0:
             break
         end = offset + length
     else:
-        if sum(length for _, length in pieces) == entry.size and end <= size < 1 << 62:
+        if sum(length for _, length in pieces) == entry.size and end <= size:
             return
     raise InvalidTar(f"sparse map of {entry.name[:100]!r} does not fit its sizes")
