@@ -11,9 +11,12 @@ from tests import disks, peers
 from tests.cli.place import BIN, Lamina
 from tests.hostile import bombs
 
+from lamina.files import remove_tree
 from lamina.snapshot import probe
 from lamina.snapshot.driver import Driver
 from lamina.streams import Pieces
+from lamina.tar import apply
+from lamina.tar.header import InvalidTar
 from lamina.tar.reader import Reader
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]

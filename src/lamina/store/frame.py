@@ -11,7 +11,7 @@ def check(paths: Paths, driver: str) -> Iterator[str]:
     for path, _ in paths.folders(driver):
         if not os.path.isdir(path):
             yield f"{path} is {'no folder' if os.path.lexists(path) else 'missing'}"
-    yield from (f"{path} is no folder" for path in _not_folders(paths))
+    yield from (f"{path} is no folder" for path in _not_folders(paths, driver))
     if os.path.isdir(paths.lock):
         yield f"{paths.lock} is a folder"
 
@@ -27,7 +27,7 @@ def mend(paths: Paths, driver: str, aside: Callable[[str], None]) -> Iterator[st
                 aside(path)
             os.mkdir(path, mode)
             yield f"restored {path}: it is empty"
-    for path in (*_not_folders(paths), *(path for path in (paths.lock,) if os.path.isdir(path))):
+    for path in (*_not_folders(paths, driver), *(path for path in (paths.lock,) if os.path.isdir(path))):
         aside(path)
         yield f"quarantined {path}: it was not what it should be"
 
@@ -38,6 +38,6 @@ def blocked(paths: Paths, driver: str) -> str:
     return next(found, "")
 
 
-def _not_folders(paths: Paths) -> Iterator[str]:
+def _not_folders(paths: Paths, driver: str) -> Iterator[str]:
     """Yield the paths of folders that need not be there where something else is."""
-    return (path for path in paths.optional_folders() if os.path.lexists(path) and not os.path.isdir(path))
+    return (path for path in paths.optional_folders(driver) if os.path.lexists(path) and not os.path.isdir(path))

@@ -60,11 +60,12 @@ class Paths:
         """The folders that a store has whatever its driver, and their modes, parents first."""
         return [(self.root, 0o710), *((path, 0o700) for path in (self.own, self.containers, self.tmp, self.leases))]
 
-    def optional_folders(self) -> list[str]:
+    def optional_folders(self, driver: str) -> list[str]:
         """The folders that are made when something comes into them."""
         names = os.path.join(self.containers, "names")
         monitored = os.path.join(self.containers, "monitored")
-        return [self.volumes, self.volume_facts, self.content, self.index, self.events, names, monitored]
+        inner = os.path.join(self.driver(driver), {"vfs": "dir", "overlay2": "l"}[driver])
+        return [self.volumes, self.volume_facts, self.content, self.index, self.events, names, monitored, inner]
 
     def folders(self, driver: str) -> list[tuple[str, int]]:
         """The folders of a new store and their modes, parents first; the last one is there when all are."""
