@@ -378,6 +378,8 @@ class Containers:
             state = self.records.state(container)
             if state.status == PAUSED:
                 self.records.set_state(container, msgspec.structs.replace(state, status=RUNNING))
+                with contextlib.suppress(LaminaError):
+                    self.note(self.records.get(container), "unpause")
 
     @contextlib.contextmanager
     def _created(
@@ -427,6 +429,9 @@ class Containers:
             ended = State(EXITED, begun, times.now(), end.status, oom_killed=end.oom_killed)
         except LaminaError as failure:
             ended = State(CREATED, exit_code=failure.exit_status, error=str(failure))  # it never ran
+            raise
+        except OSError:  # what keeps us from cleaning up is not to keep what ran
+            remains.clear(self._runtime_if_any(), self.run_root, record.id)
             raise
         finally:
             ended = ended or State(EXITED, begun, times.now(), KILLED)
