@@ -1,6 +1,7 @@
 """Records of containers: seen whole or not at all, found by what people type."""
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +127,20 @@ def test_damage(two: Records, harm: bytes | None) -> None:
     two.hide(ONE)
     two.remove(ONE)
     assert list(two) == [TWO]
+    assert list(two.strays()) == []
+
+
+def test_no_descriptors_are_no_damage(two: Records) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        for read in (two.get, two.state, two.monitor):
+            with pytest.raises(OSError, match="Too many open files"):
+                read(ONE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_states(two: Records) -> None:

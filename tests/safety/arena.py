@@ -190,7 +190,9 @@ class Arena:
             left -= 1
             return Kill() if left == 0 else None
 
-        return self.traced(command, judge).status == -9
+        done = self.traced(command, judge)
+        assert done.status in (-9, 0), f"it ends with {done.status}: {done.said}"
+        return done.status == -9
 
     def kill_after(self, command: Command, seconds: float) -> None:
         """Run a command on a fresh copy and kill it after a time."""

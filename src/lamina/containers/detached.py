@@ -104,10 +104,12 @@ def _start(
         monitor.begin(runtime, run_root, record.id)
         containers.note_start(record)
         _look_after(containers, record, found)
-    except LaminaError as failure:
+    except (LaminaError, OSError) as failure:
         containers.clear(record.id)
-        failed = State(EXITED if state.restarts else CREATED, exit_code=failure.exit_status, error=str(failure))
-        containers.records.set_state(record.id, failed)
+        status = failure.exit_status if isinstance(failure, LaminaError) else 1
+        failed = State(EXITED if state.restarts else CREATED, exit_code=status, error=str(failure))
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            containers.records.set_state(record.id, failed)
         raise
     finally:
         lease.drop(RUNS, record.id)

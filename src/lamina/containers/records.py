@@ -250,7 +250,7 @@ class Records:
         new = msgspec.structs.replace(self.get(container), name=name)
         self._take_name(new)
         sealed.write(self._paths.record(container), new)
-        self.tidy_names(container)
+        self._keep_name(container, name)
 
     def tidy_names(self, container: str) -> None:
         """Take away the names that a renamed container has no more, or did not get."""
@@ -258,6 +258,10 @@ class Records:
             name = self.get(container).name
         except LaminaError:
             return  # one that goes takes its name along
+        self._keep_name(container, name)
+
+    def _keep_name(self, container: str, name: str) -> None:
+        """Take away all names of a container but one."""
         for other in os.listdir(self._paths.names):
             if other != name and _readlink(self._paths.name(other)) == container:
                 os.unlink(self._paths.name(other))
@@ -360,10 +364,14 @@ class Records:
             os.rename(self._paths.record(container), self._paths.incomplete(container))
             if durable:
                 fsync(self._paths.folder(container))
-        with contextlib.suppress(NotFound, DataLoss):
+        try:
             link = self._paths.name(_read(self._paths.incomplete(container), container).name)
             if _readlink(link) == container:
                 os.unlink(link)
+        except NotFound:
+            pass
+        except DataLoss:
+            self._keep_name(container, "")
 
     def remove(self, container: str) -> None:
         """Forget a container that is out of sight; what is gone already is no error."""
