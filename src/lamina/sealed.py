@@ -1,5 +1,6 @@
 """Small files that tell when they are damaged: a JSON value in one line, and its SHA-256 in the next."""
 
+import errno
 import hashlib
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ def read(path: str, kind: type[T]) -> T:
 
     Raises:
         FileNotFoundError: there is none; also NotADirectoryError.
+        OSError: this process has no descriptor or memory left, which says nothing of the file.
         Damaged: it is not what was written.
     """
     try:
@@ -36,6 +38,8 @@ def read(path: str, kind: type[T]) -> T:
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
         raise Damaged(f"{path} is damaged: {error.strerror}") from error
     if seal != _seal(text) + b"\n":
         raise Damaged(f"{path} is damaged: it is not what was written")
