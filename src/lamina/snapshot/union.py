@@ -11,14 +11,15 @@ import stat
 from ..tar.changes import Place
 from ..tar.root import Root, is_whiteout_inode
 
-_OPEN_AT_ONCE = 2
+_OPEN_AT_ONCE = 256
+"""Directories of all layers together; two of a layer at least."""
 
 
 class Union:
     """Directories stacked, the topmost first; a context manager (the contract of `tar.changes.Below`)."""
 
     def __init__(self, folders: list[str], opaque: bytes) -> None:
-        self._roots = [Root(folder, _OPEN_AT_ONCE) for folder in folders]
+        self._roots = [Root(folder, max(2, _OPEN_AT_ONCE // len(folders))) for folder in folders]
         self._opaque = opaque
         self._merged: dict[bytes, list[int]] = {b"": list(range(len(folders)))}
 
@@ -60,8 +61,6 @@ class Union:
         while (known := self._merged.get(path)) is None:
             unknown.append(path)
             path = path.rpartition(b"/")[0]
-        if not known:
-            return []
         for inner in reversed(unknown):
             known = self._merge(inner)
         return known

@@ -1,0 +1,52 @@
+"""The long run, by hand: `python -m tests.hostile [WORD...]` imports each large tar, and says time and memory.
+
+A word chooses those bombs that have it in their names. It needs 10 GiB of disk at TMPDIR.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from bench import memory
+from tests.cli.place import BIN
+from tests.hostile.bombs import FULL, write
+
+
+def main() -> None:
+    for name, (make, size, compress) in FULL.items():
+        if not all(word in name for word in sys.argv[1:]):
+            continue
+        for driver in ("overlay2", "vfs"):
+            with tempfile.TemporaryDirectory() as folder:
+                tar = os.path.join(folder, "bomb.tar")
+                with open(tar, "wb") as file:
+                    write(make(size), file, compress)
+                _measure(name, driver, folder, tar)
+
+
+def _measure(name: str, driver: str, folder: str, tar: str) -> None:
+    env = {**os.environ, "LAMINA_ROOT": f"{folder}/store", "LAMINA_STORAGE_DRIVER": driver}
+    program = f"{BIN}/lamina"
+    steps = {
+        "import": ["import", tar, "bomb:1"],
+        "save": ["save", "-o", f"{folder}/out.tar", "bomb:1"],
+        "check": ["system", "check"],
+        "rmi": ["rmi", "bomb:1"],
+    }
+    for step, words in steps.items():
+        start, before = time.monotonic(), os.times()
+        try:
+            most = f"{memory.peak([program, *words], env):.0f} MB"
+        except subprocess.CalledProcessError as error:
+            most = error.stderr.decode().strip()
+        after = os.times()
+        work = after.children_user + after.children_system - before.children_user - before.children_system
+        print(f"{name}, {driver}, {step}: {time.monotonic() - start:.1f} s, {work:.1f} s of work, {most}", flush=True)
+        if "Error" in most:
+            return
+
+
+if __name__ == "__main__":
+    main()
