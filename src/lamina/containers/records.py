@@ -195,7 +195,7 @@ class Records:
         try:
             with open(self._paths.state(container), "rb") as file:
                 return msgspec.json.decode(file.read(_LIMIT), type=State)
-        except (OSError, msgspec.DecodeError, RecursionError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return State(EXITED, exit_code=255, error="its state cannot be read")
 
     def set_state(self, container: str, state: State) -> None:
@@ -226,7 +226,7 @@ class Records:
         try:
             with open(self._paths.monitor(container), "rb") as file:
                 return msgspec.json.decode(file.read(_LIMIT), type=ProcessId)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
     def set_monitor(self, container: str, monitor: ProcessId | None) -> None:
@@ -324,7 +324,7 @@ def _read(path: str, container: str) -> Record:
             return msgspec.json.decode(file.read(_LIMIT), type=Record)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ContainerNotFound(container) from error
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordDamaged(f"{path} is damaged: {error}") from error
 
 
