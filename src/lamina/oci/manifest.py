@@ -1,5 +1,7 @@
 """Descriptors, manifests and indexes (image-spec: descriptor.md, manifest.md, image-index.md; Docker schema 2)."""
 
+from typing import Annotated
+
 import msgspec
 
 from . import codec, digest, mediatypes
@@ -12,7 +14,7 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
 
     media_type: str
     digest: Digest
-    size: int
+    size: Annotated[int, msgspec.Meta(le=(1 << 63) - 1)]
     urls: tuple[str, ...] = ()
     annotations: dict[str, str] | None = None
     platform: Platform | None = None
