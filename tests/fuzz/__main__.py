@@ -5,11 +5,15 @@ what was mended stays in tests/data/fuzz/TARGET as a case.
 """
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 
 from tests.fuzz.targets import DATA, TARGETS, attempt
+
+_MOST = 256 << 20
+"""Bytes of the largest file that a target may write: a bomb that is found fills no memory."""
 
 
 def main() -> None:
@@ -24,6 +28,7 @@ def main() -> None:
 def _fuzz(name: str, seconds: str) -> None:
     import atheris
 
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST, _MOST))
     with tempfile.TemporaryDirectory() as corpus:
         found = sorted((DATA / "fuzz" / name).glob("*"))
         for at, data in enumerate([*TARGETS[name].seeds(), *(path.read_bytes() for path in found)]):

@@ -75,6 +75,19 @@ def parse(raw: bytes, what: str = "manifest") -> Manifest | Index:
     return value
 
 
+def parse_index(raw: bytes, what: str) -> Index:
+    """Return the index of a layout, `index.json`, which may have been written by hand.
+
+    Raises:
+        InvalidDocument: it is none, or a digest in it is none.
+        TooLarge: longer than 4 MiB.
+    """
+    index = codec.decode(raw, Index, what)
+    for descriptor in index.manifests:
+        _check(descriptor, what)
+    return index
+
+
 def children(value: Manifest | Index) -> tuple[Descriptor, ...]:
     """Return the descriptors that a manifest or an index points to, the config first."""
     if isinstance(value, Index):
