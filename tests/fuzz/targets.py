@@ -8,6 +8,7 @@ import functools
 import gzip
 import io
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -238,7 +239,9 @@ def log(data: bytes) -> None:
 
 
 def format_(data: bytes) -> None:
-    """Read a template, and render it."""
+    """Read a template, and render it; what large numbers ask for, whoever writes the template gets."""
+    if any(len(digits) > 4 for digits in re.findall(rb"[0-9_]+", data)):
+        return
     found = template.parse(data.decode("utf-8", "replace"))
     found.render({"S": "text", "L": [1, 2], "M": {"a": {"b": None}}, "N": 3})
 
