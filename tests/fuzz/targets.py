@@ -339,7 +339,7 @@ def attempt(name: str, data: bytes) -> str:
         TARGETS[name].run(data)
     except LaminaError as error:
         text = str(error)
-        assert len(text.splitlines()) <= 1, text
+        assert len(text.splitlines()) <= 1 or name == "format", text  # Go shows a template as it was given
         text.encode("utf-8", "surrogateescape")
         return text
     return ""
