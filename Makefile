@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PEERS := docker.io:dockerd docker.io:docker runc podman conmon skopeo busybox-static strace attr xfsprogs e2fsprogs zstd bzip2 xz-utils procps linux-libc-dev zsh fish
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench fuzz clean
 
 help: ## Show this list
 	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ lint: $(VENV)/tools
 bench: $(VENV)/tools ## Compare lamina's speed and memory with dockerd and podman
 	@scripts/require $(PEERS) debootstrap
 	@$(BIN)/python -m bench
+
+fuzz: $(VENV)/tools ## Fuzz every reader of what strangers write, for SECONDS_EACH (10)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz all $(or $(SECONDS_EACH),10)
 
 clean: ## Remove the virtual environment
 	rm -rf $(VENV)

@@ -20,8 +20,7 @@ class Damaged(DataLoss):
 
 def write(path: str, value: Any) -> None:
     """Put a value at `path`, for its owner's eyes, in one durable step."""
-    text = msgspec.json.encode(value)
-    replace(path, text + b"\n" + _seal(text) + b"\n", 0o600)
+    replace(path, seal(msgspec.json.encode(value)), 0o600)
 
 
 def read(path: str, kind: type[T]) -> T:
@@ -34,20 +33,22 @@ def read(path: str, kind: type[T]) -> T:
     """
     try:
         with open(path, "rb") as file:
-            text, _, seal = file.read(_LIMIT).partition(b"\n")
+            data = file.read(_LIMIT)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
             raise
         raise Damaged(f"{path} is damaged: {error.strerror}") from error
-    if seal != _seal(text) + b"\n":
+    text = data.partition(b"\n")[0]
+    if data != seal(text):
         raise Damaged(f"{path} is damaged: it is not what was written")
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Damaged(f"{path} is damaged: {error}") from error
 
 
-def _seal(text: bytes) -> bytes:
-    return hashlib.sha256(text).hexdigest().encode()
+def seal(text: bytes) -> bytes:
+    """Return what stands in the file of a JSON text."""
+    return b"%b\n%b\n" % (text, hashlib.sha256(text).hexdigest().encode())

@@ -102,9 +102,9 @@ FULL: dict[str, tuple[Callable[[int], Iterator[bytes]], int, str]] = {
     "10,000 deep, with files": (deep, 10_000, ""),
     "10,000 deep at once": (deep_at_once, 10_000, ""),
     "10,000 deep beside a hard link": (deep_beside_a_link, 10_000, ""),
-    "16 GiB of zeros, gzip": (zeros, 16 << 30, "gzip"),
-    "16 GiB of zeros, zstd": (zeros, 16 << 30, "zstd"),
-    "16 GiB after the end, zstd": (after_the_end, 16 << 30, "zstd"),
+    "4 GiB of zeros, gzip": (zeros, 4 << 30, "gzip"),
+    "4 GiB of zeros, zstd": (zeros, 4 << 30, "zstd"),
+    "4 GiB after the end, zstd": (after_the_end, 4 << 30, "zstd"),
     "1,000,000 pieces": (pieces, 1_000_000, ""),
     "2 GB of attributes": (attributes, 2_000, "zstd"),
 }

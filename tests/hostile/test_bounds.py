@@ -27,8 +27,8 @@ BOUND = 100
 SMALL: dict[str, tuple[Callable[[int], Iterator[bytes]], int, str]] = {
     "files": (bombs.wide, 5_000, ""),
     "directories": (bombs.parted, 5_000, ""),
-    "depth": (bombs.deep, 1_500, ""),
-    "depth at once": (bombs.deep_at_once, 1_500, ""),
+    "depth": (bombs.deep, 1_000, ""),
+    "depth at once": (bombs.deep_at_once, 1_000, ""),
     "zeros": (bombs.zeros, 100 << 20, "gzip"),
     "zeros after the end": (bombs.after_the_end, 100 << 20, "zstd"),
     "pieces": (bombs.pieces, 100_000, ""),
@@ -90,7 +90,7 @@ def test_zeros_on_a_small_disk(tmp_path: Path, door: str) -> None:
         assert "no problem found" in lamina("system", "check").stdout
 
 
-_DEPTH = 800
+_DEPTH = 500
 
 
 @pytest.mark.parametrize("make", [bombs.deep, bombs.deep_at_once], ids=lambda make: make.__name__)

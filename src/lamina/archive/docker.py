@@ -20,7 +20,7 @@ from ..oci import codec, config, digest, mediatypes
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Manifest
 from ..streams import Reader
-from .members import Members, read
+from .members import Members, read, shown
 
 MANIFEST = "manifest.json"
 _LIMIT = 64 << 20
@@ -67,13 +67,13 @@ class DockerArchive(Source):
             InvalidDocument: its config is malformed.
         """
         raw = read(self._members, item.config, codec.LIMIT)
-        image = config.parse(raw, f"{item.config} of {self._members.where}")
+        image = config.parse(raw, f"{shown(item.config)} of {self._members.where}")
         image_id = digest.of(raw)
         self._configs[image_id] = raw
         names = item.layers or []
         if len(names) != len(image.diff_ids):
             raise InvalidArchive(
-                f"invalid manifest, layers length mismatch: {item.config} names {len(image.diff_ids)} layers, "
+                f"invalid manifest, layers length mismatch: {shown(item.config)} names {len(image.diff_ids)} layers, "
                 f"{MANIFEST} {len(names)}"
             )
         layers = [self._layer(diff_id, name) for diff_id, name in zip(image.diff_ids, names, strict=True)]

@@ -54,7 +54,12 @@ def read(members: Members, name: str, limit: int) -> bytes:
         MemberNotFound: there is none.
         TooLarge: it is larger than `limit`.
     """
-    return read_small(members.open(name), limit, f"{name} of {members.where}")
+    return read_small(members.open(name), limit, f"{shown(name)} of {members.where}")
+
+
+def shown(name: str) -> str:
+    """Return a member's name as it may stand in a message."""
+    return name if name.isprintable() else repr(name)
 
 
 class Tarball(Members):
@@ -78,8 +83,10 @@ class Tarball(Members):
                 self._files[name] = (reader.position, entry.size)
                 self._links.pop(name, None)
             elif entry.type == SYMLINK:
+                self._files.pop(name, None)
                 self._links[name] = clean(_beside(name, entry.linkname))
-            elif entry.type == HARDLINK:
+            elif entry.type == HARDLINK and clean(entry.linkname) != name:
+                self._files.pop(name, None)
                 self._links[name] = clean(entry.linkname)
             names += len(name) + len(entry.linkname)
             if len(self._files) + len(self._links) > MAX_MEMBERS or names > MAX_NAMES:

@@ -10,7 +10,7 @@ from ..content.copying import MAX_NESTING, read
 from ..content.layout import INDEX, name_of
 from ..errors import InvalidArgument
 from ..oci import codec, digest, manifest, mediatypes, platform, reference
-from ..oci.manifest import Descriptor, Index, Manifest
+from ..oci.manifest import Descriptor, Manifest
 from ..streams import Reader
 from .members import Members
 from .members import read as read_member
@@ -44,7 +44,7 @@ class OciArchive(Source):
             NoPlatform: an index has none for it.
         """
         raw = read_member(self._members, INDEX, codec.LIMIT)
-        index = codec.decode(raw, Index, f"{INDEX} of {self._members.where}")
+        index = manifest.parse_index(raw, f"{INDEX} of {self._members.where}")
         for descriptor in index.manifests:
             if descriptor.media_type in mediatypes.MANIFESTS | mediatypes.INDEXES:
                 documents: list[Descriptor] = []
@@ -65,7 +65,7 @@ class OciArchive(Source):
 
     def resolve(self, name: str) -> Descriptor:
         raw = read_member(self._members, INDEX, codec.LIMIT)
-        for descriptor in codec.decode(raw, Index, f"{INDEX} of {self._members.where}").manifests:
+        for descriptor in manifest.parse_index(raw, f"{INDEX} of {self._members.where}").manifests:
             if name in (name_of(descriptor), _name(descriptor), descriptor.digest):
                 return descriptor
         raise ContentNotFound(f"{self._members.where} has nothing named {name!r}")

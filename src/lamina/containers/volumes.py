@@ -454,5 +454,5 @@ def _read(path: str, kind: type[T]) -> T | None:
     try:
         with open(path, "rb") as file:
             return msgspec.json.decode(file.read(_LIMIT), type=kind)
-    except (OSError, msgspec.DecodeError, RecursionError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

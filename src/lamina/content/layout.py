@@ -14,7 +14,7 @@ import msgspec
 from ..files import replace
 from ..oci import codec, mediatypes
 from ..oci.digest import Digest
-from ..oci.manifest import Descriptor, Index
+from ..oci.manifest import Descriptor, Index, parse_index
 from ..streams import Reader
 from .blobs import Blobs
 from .contract import ContentNotFound, Store
@@ -74,7 +74,7 @@ class Layout(Store):
         path = os.path.join(self._folder, INDEX)
         try:
             with open(path, "rb") as file:
-                return codec.decode(file.read(codec.LIMIT + 1), Index, path)
+                return parse_index(file.read(codec.LIMIT + 1), path)
         except FileNotFoundError:
             return Index(2, (), mediatypes.OCI_INDEX)
 

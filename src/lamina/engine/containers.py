@@ -110,7 +110,7 @@ def users(all_containers: Containers) -> Iterator[User]:
         try:
             with open(os.path.join(folder, name, "config.v2.json"), "rb") as file:
                 found = msgspec.json.decode(file.read(_LIMIT), type=_DockerContainer)
-        except (OSError, msgspec.DecodeError, RecursionError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         yield User(found.id, found.image, False)  # no dockerd runs while we change its store
 

@@ -10,7 +10,7 @@ The fields of a RunConfig stand in the order in which Docker writes them, and th
 when set are UNSET here by default. The keys of an image are sorted, as Docker sorts them.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -20,6 +20,9 @@ from .digest import Digest, InvalidDigest
 from .digest import parse as parse_digest
 from .platform import Platform
 
+Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""Go's `int64`: what is read must be what can be written."""
+
 Empty = dict[str, Any]
 """Go's `struct{}`: the values of a JSON object that is a set."""
 
@@ -28,11 +31,11 @@ class Health(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
     """A health check; durations in nanoseconds, zero means inherit."""
 
     test: list[str] | None = None
-    interval: int = 0
-    timeout: int = 0
-    start_period: int = 0
-    start_interval: int = 0
-    retries: int = 0
+    interval: Int64 = 0
+    timeout: Int64 = 0
+    start_period: Int64 = 0
+    start_interval: Int64 = 0
+    retries: Int64 = 0
 
 
 class RunConfig(msgspec.Struct, frozen=True, rename="pascal"):
@@ -61,7 +64,7 @@ class RunConfig(msgspec.Struct, frozen=True, rename="pascal"):
     on_build: list[str] | None = None
     labels: dict[str, str] | None = None
     stop_signal: str | UnsetType = UNSET
-    stop_timeout: int | UnsetType | None = UNSET
+    stop_timeout: Int64 | UnsetType | None = UNSET
     shell: list[str] | UnsetType | None = UNSET
 
 

@@ -1,5 +1,7 @@
 """Descriptors, manifests and indexes (image-spec: descriptor.md, manifest.md, image-index.md; Docker schema 2)."""
 
+from typing import Annotated
+
 import msgspec
 
 from . import codec, digest, mediatypes
@@ -12,7 +14,7 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
 
     media_type: str
     digest: Digest
-    size: int
+    size: Annotated[int, msgspec.Meta(le=(1 << 63) - 1)]
     urls: tuple[str, ...] = ()
     annotations: dict[str, str] | None = None
     platform: Platform | None = None
@@ -71,6 +73,19 @@ def parse(raw: bytes, what: str = "manifest") -> Manifest | Index:
     for descriptor in children(value):
         _check(descriptor, what)
     return value
+
+
+def parse_index(raw: bytes, what: str) -> Index:
+    """Return the index of a layout, `index.json`, which may have been written by hand.
+
+    Raises:
+        InvalidDocument: it is none, or a digest in it is none.
+        TooLarge: longer than 4 MiB.
+    """
+    index = codec.decode(raw, Index, what)
+    for descriptor in index.manifests:
+        _check(descriptor, what)
+    return index
 
 
 def children(value: Manifest | Index) -> tuple[Descriptor, ...]:

@@ -48,11 +48,13 @@ class Reference(msgspec.Struct, frozen=True):
 
     @property
     def familiar_name(self) -> str:
-        """The repository as people write it: `busybox`."""
+        """The repository as people write it: `busybox`; whole where the short form would read as something else."""
         if self.domain != DEFAULT_DOMAIN:
             return self.name
         rest = self.path.removeprefix(_OFFICIAL)
-        return rest if "/" not in rest else self.path
+        short = rest if "/" not in rest else self.path
+        first, slash, _ = short.partition("/")
+        return self.name if slash and _is_domain(first) else short
 
     @property
     def familiar(self) -> str:
@@ -111,7 +113,7 @@ def _split_tag(text: str) -> tuple[str, str | None]:
 
 def _split_domain(text: str) -> tuple[str, str]:
     first, slash, rest = text.partition("/")
-    if slash and (first == "localhost" or first != first.lower() or "." in first or ":" in first):
+    if slash and _is_domain(first):
         domain, path = first, rest
     else:
         domain, path = DEFAULT_DOMAIN, text
@@ -120,6 +122,11 @@ def _split_domain(text: str) -> tuple[str, str]:
     if domain == DEFAULT_DOMAIN and "/" not in path:
         path = _OFFICIAL + path
     return domain, path
+
+
+def _is_domain(first: str) -> bool:
+    """Tell whether the first component of a name is a registry's."""
+    return first == "localhost" or first != first.lower() or "." in first or ":" in first
 
 
 @cache

@@ -127,7 +127,7 @@ def process(run_root: str, name: str) -> int:
     try:
         with open(os.path.join(run_root, "state", name, "state.json"), "rb") as file:
             return msgspec.json.decode(file.read(), type=_State).init_process_pid
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0
 
 
@@ -144,7 +144,7 @@ def failure(log: str) -> StartFailed | None:
     except FileNotFoundError:
         return None
     for line in lines:
-        with contextlib.suppress(msgspec.DecodeError):
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             entry = msgspec.json.decode(line, type=_LogLine)
             if entry.level in ("error", "fatal"):
                 return _classified(entry.msg)

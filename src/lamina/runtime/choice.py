@@ -72,7 +72,7 @@ def _read(path: str) -> list[str]:
     try:
         with open(path, "rb") as file:
             return msgspec.json.decode(file.read(), type=list[str])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
 
 

@@ -127,7 +127,7 @@ def _launch(command: list[str], log: str) -> None:
         wait(pid)
     try:
         answer = msgspec.json.decode(text, type=_Answer)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = _Answer(message="conmon ended without a word")
     if answer.data <= 0:
         raise bundle.failure(log) or bundle.StartFailed(answer.message.strip() or "conmon could not start it")

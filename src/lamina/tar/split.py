@@ -276,5 +276,5 @@ def _records(split: Reader) -> Iterator[_Record]:
                 yield decoder.decode(line)
         if rest.strip():
             yield decoder.decode(rest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SplitDamaged(f"tar-split record is damaged: {error}") from error
