@@ -17,11 +17,11 @@ from typing import BinaryIO, NamedTuple
 from tests import samples, tars
 from tests.samples import Sample
 
+from lamina import sealed
 from lamina.archive.docker import MANIFEST, DockerArchive
 from lamina.archive.load import load
 from lamina.archive.members import Tarball
 from lamina.archive.oci import OciArchive
-from lamina import sealed
 from lamina.compression import decompressed
 from lamina.containers import logs
 from lamina.containers.files import Merge
