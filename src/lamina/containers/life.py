@@ -11,7 +11,7 @@ import msgspec
 
 from ..errors import Conflict, LaminaError, PermissionDenied
 from ..layers.layers import LAYER, Layer
-from ..lock import Lease, claims, live_claims
+from ..lock import Lease, live_claims
 from ..mount import detached
 from ..oci import digest, times
 from ..oci.digest import Digest
@@ -293,27 +293,6 @@ class Containers:
         """Run a process in a writable layer to its end; see `foreground.run`."""
         mount = self.store.mounts.mount(self.store.mounts.get(container))
         return foreground.run(self.runtime, self.run_root, container, mount, prepare, streams, started, begun)
-
-    def check(self) -> Iterator[str]:
-        """Yield what is wrong with containers, a line each; what live processes are making is passed over."""
-        found = [(container, f"container {container[:12]} has no writable layer") for container in self.records]
-        broken = [one for one in found if not self.store.mounts.exists(one[0])]
-        docker = self.store.paths.docker_containers
-        alone = [container for container in self.store.mounts if not self.records.exists(container)]
-        alone = [container for container in alone if not os.path.isdir(os.path.join(docker, container))]
-        strays = [(what, container) for what, container in self.records.strays() if container not in alone]
-        claimed = {name for kind, name in claims(self.store.paths.leases) if kind in CLAIMS}
-        for container, problem in broken:
-            if container not in claimed and not self.store.mounts.exists(container):
-                yield problem
-        for container in alone:
-            if container not in claimed and self.store.mounts.exists(container):
-                yield f"the writable layer of container {container[:12]} belongs to no container"
-        for container in self.records:
-            if container not in claimed:
-                yield from self.records.check(container)
-        yield from (f"lamina/containers/{what} belongs to no container" for what, name in strays if name not in claimed)
-        yield from self.volumes.check()
 
     def recover(self, lease: Lease, dead: set[tuple[str, str]]) -> None:
         """End what ran for dead owners, and remove what was to go with them; the same for dead conmons."""

@@ -473,13 +473,15 @@ class Engine:
 
     def check(self, *, content: bool = True) -> Iterator[str]:
         """Yield what is wrong with the store, a line each; see `store.check`."""
+        from ..containers.check import check as check_containers  # noqa: PLC0415
+
         frame_problems = [*frame.check(self._store.paths, self._store.driver_name)]
         yield from frame_problems
         if frame_problems:
             return  # what lies in there cannot be seen
         self._store.recover()
         yield from check_store(self._store, self.report, content=content)
-        yield from self._containers.check()
+        yield from check_containers(self._containers)
 
     def repair(self) -> Iterator[str]:
         """Restore what can be restored of the store, move the rest to a quarantine; yield what was done, a line each.
