@@ -66,7 +66,8 @@ def test_ends_that_somebody_else_notes(lamina: Lamina) -> None:
     runner.communicate()  # the container had its streams
     assert told(lamina, "container=two") == ["create", "start", "die"]
     assert told(lamina, "container=three") == ["create", "attach", "start", "die"]
-    words = ("--filter", "event=die", "--filter", "container=t", "--format", "{{.Actor.Attributes.exitCode}}")
+    which = ("--filter", "container=two", "--filter", "container=three")
+    words = ("--filter", "event=die", *which, "--format", "{{.Actor.Attributes.exitCode}}")
     assert lamina("events", "--until", "0s", *words).stdout == "137\n137\n"
     lamina("rm", "two", "three")
 
