@@ -77,6 +77,11 @@ class _Eager(io.FileIO):
         return count
 
 
+def is_want(error: OSError) -> bool:
+    """Tell whether this process, or the machine, had no descriptor or memory left: it says nothing of the file."""
+    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
 def write_out(fd: int) -> None:
     """Start to bring an open file's bytes to the disk, and do not wait: a hint (sync_file_range(2))."""
     import ctypes  # noqa: PLC0415 - only for those who write

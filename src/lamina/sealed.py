@@ -1,13 +1,12 @@
 """Small files that tell when they are damaged: a JSON value in one line, and its SHA-256 in the next."""
 
-import errno
 import hashlib
 from typing import Any, TypeVar
 
 import msgspec
 
 from .errors import DataLoss
-from .files import replace
+from .files import is_want, replace
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ def read(path: str, kind: type[T]) -> T:
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        if is_want(error):
             raise
         raise Damaged(f"{path} is damaged: {error.strerror}") from error
     text = data.partition(b"\n")[0]

@@ -292,7 +292,11 @@ class Containers:
     ) -> foreground.Ended:
         """Run a process in a writable layer to its end; see `foreground.run`."""
         mount = self.store.mounts.mount(self.store.mounts.get(container))
-        return foreground.run(self.runtime, self.run_root, container, mount, prepare, streams, started, begun)
+        try:
+            return foreground.run(self.runtime, self.run_root, container, mount, prepare, streams, started, begun)
+        except OSError:  # what keeps it from cleaning up is not to keep what ran
+            remains.clear(self._runtime_if_any(), self.run_root, container)
+            raise
 
     def recover(self, lease: Lease, dead: set[tuple[str, str]]) -> None:
         """End what ran for dead owners, and remove what was to go with them; the same for dead conmons."""
@@ -408,9 +412,6 @@ class Containers:
             ended = State(EXITED, begun, times.now(), end.status, oom_killed=end.oom_killed)
         except LaminaError as failure:
             ended = State(CREATED, exit_code=failure.exit_status, error=str(failure))  # it never ran
-            raise
-        except OSError:  # what keeps us from cleaning up is not to keep what ran
-            remains.clear(self._runtime_if_any(), self.run_root, record.id)
             raise
         finally:
             ended = ended or State(EXITED, begun, times.now(), KILLED)

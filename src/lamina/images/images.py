@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from ..errors import DataLoss, InvalidArgument, LaminaError, NotFound
-from ..files import remove_tree, replace
+from ..files import is_want, remove_tree, replace
 from ..oci import codec, config, digest
 from ..oci.digest import Digest
 from .paths import Paths
@@ -61,6 +61,7 @@ class Images:
         Raises:
             ImageNotFound: there is no such image.
             ImageDamaged: the bytes are others than the id says.
+            OSError: this process has no descriptor or memory left, which says nothing of the image.
         """
         try:
             with open(self._paths.config(image_id), "rb") as file:
@@ -68,6 +69,8 @@ class Images:
         except FileNotFoundError as error:
             raise ImageNotFound(image_id) from error
         except OSError as error:
+            if is_want(error):
+                raise
             raise ImageDamaged(f"image {image_id} is damaged: {error.strerror}") from error
         if digest.of(raw) != image_id:
             raise ImageDamaged(f"image {image_id} is damaged: its config has the digest {digest.of(raw)}")
@@ -218,7 +221,9 @@ class Images:
         try:
             with open(self._paths.fact(image_id, name), "rb") as file:
                 return file.read(200).decode("ascii", "replace").strip()
-        except OSError:
+        except OSError as error:
+            if is_want(error):
+                raise
             return ""
 
     def _set_fact(self, image_id: Digest, name: str, data: bytes) -> None:

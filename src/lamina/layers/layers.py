@@ -298,7 +298,7 @@ class Layers:
         folder = self._paths.removing(name)
         try:
             cache_id = _cache_id(_read(folder, "cache-id"))
-        except (OSError, ValueError, LayerDamaged):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, LayerDamaged):
             cache_id = ""  # gone already, or damaged
         if cache_id:
             self._driver.remove(cache_id)
