@@ -388,6 +388,7 @@ class Containers:
             self.store.layers.get(chain_ids[len(present)])  # says that it is missing
         with contextlib.ExitStack() as stack:
             with self.store.lock():
+                self.store.images.get(image_id)  # still there: from here on the container keeps it
                 stack.enter_context(self.records.added(record))
             parent = present[-1] if present else None
             self.store.mounts.create(lease, container, parent, initial.fill, durable=durable)

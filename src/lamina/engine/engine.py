@@ -145,7 +145,7 @@ class Engine:
         """Remove a name, and the image with its last one; see `removal.remove`."""
         from .containers import users  # noqa: PLC0415
 
-        return removal.remove(self._store, list(users(self._containers)), name, force=force, prune=prune)
+        return removal.remove(self._store, lambda: users(self._containers), name, force=force, prune=prune)
 
     def load(self, file: BinaryIO, where: str = "archive", platform: str = "") -> list[loading.Loaded]:
         """Load all images of an archive; see `archive.load.load`."""

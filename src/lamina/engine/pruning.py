@@ -5,7 +5,7 @@ unless all are asked for.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -92,9 +92,12 @@ def images(store: Store, all_containers: Containers, conditions: Conditions, *, 
     sizes = {chain_id: _size(store, chain_id) for chain_id in store.layers}
     removed: list[Removed] = []
     kept: set[Digest] = set()
+
+    def spare(names: Sequence[str], used: bool) -> bool:
+        return used or (bool(names) and not every)
+
     while True:
-        holders = list(users(all_containers))
-        used = {user.image_id for user in holders}
+        used = {user.image_id for user in users(all_containers)}
         found = [
             image
             for image in listing.images(store, _refuse)
@@ -110,7 +113,7 @@ def images(store: Store, all_containers: Containers, conditions: Conditions, *, 
         for image in found:
             kept.add(image.id)
             with contextlib.suppress(Conflict, NotFound):  # somebody has come to use it, or removed it
-                removed += removal.remove(store, holders, image.id, force=True)
+                removed += removal.remove(store, lambda: users(all_containers), image.id, force=True, spare=spare)
 
 
 def _refuse(event: Event) -> None:

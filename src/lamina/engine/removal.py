@@ -3,7 +3,7 @@
 Source: moby, daemon/images/image_delete.go.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..errors import Conflict
@@ -35,15 +35,24 @@ class Removed(NamedTuple):
     deleted: Digest | None = None
 
 
-def remove(store: Store, users: list[User], text: str, *, force: bool = False, prune: bool = True) -> list[Removed]:
+def remove(
+    store: Store,
+    users: Callable[[], Iterable[User]],
+    text: str,
+    *,
+    force: bool = False,
+    prune: bool = True,
+    spare: Callable[[Sequence[str], bool], bool] = lambda _, __: False,
+) -> list[Removed]:
     """Remove a name, and the image with its last one.
 
     Args:
         store: of the image.
-        users: all containers.
+        users: yields all containers; asked with the lock held.
         text: a reference or an id. Given an id, all names go, if they are of one repository or with `force`.
         force: also if stopped containers use the image, or it has names in several repositories.
         prune: also the images that it was built on, as long as they have no names.
+        spare: tells of its names, and whether a container was made from it, if it is to stay all the same.
 
     Raises:
         ImageNotFound: there is none.
@@ -51,8 +60,8 @@ def remove(store: Store, users: list[User], text: str, *, force: bool = False, p
     """
     with store.writing() as lease:
         with store.lock():  # nobody names, uses or builds on what is about to go
-            removal = _Removal(store, users)
-            removal.plan(text, force=force, prune=prune)
+            removal = _Removal(store, list(users()))
+            removal.plan(text, force=force, prune=prune, spare=spare)
             gone = [one.deleted for one in removal.removed if one.deleted]
             chains = {image_id: chain(store, image_id) for image_id in gone}
             names = [one.untagged for one in removal.removed if one.untagged]
@@ -86,10 +95,12 @@ class _Removal:
         self._parents = {image_id: store.images.parent(image_id) for image_id in store.images}
         self.removed: list[Removed] = []
 
-    def plan(self, text: str, *, force: bool, prune: bool) -> None:
+    def plan(self, text: str, *, force: bool, prune: bool, spare: Callable[[Sequence[str], bool], bool]) -> None:
         image_id = find(self._store, text)
         names = self._of(image_id)
         user = self._user(image_id)
+        if spare(names, user is not None):
+            raise ImageInUse(f"conflict: {digest.short(image_id)} has come to be used")
         if digest.encoded(image_id).startswith(text.removeprefix("sha256:")):
             if _is_single(names):
                 self._check_containers(image_id, force=force)
