@@ -62,6 +62,7 @@ class Volume(msgspec.Struct, frozen=True):
         labels: None where none were given.
         options: of Docker's local driver.
         anonymous: whether it was made for one container, without a name.
+        problem: why its labels, and whether it is anonymous, cannot be known; empty where they can.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Volume(msgspec.Struct, frozen=True):
     labels: dict[str, str] | None = None
     options: dict[str, str] | None = None
     anonymous: bool = False
+    problem: str = ""
 
 
 class _Facts(msgspec.Struct, frozen=True):
@@ -130,13 +132,15 @@ class Volumes:
         except FileNotFoundError as error:
             raise VolumeNotFound(name) from error
         try:
-            facts = sealed.read(self._paths.facts(name), _Facts)
-        except (FileNotFoundError, sealed.Damaged):
-            facts = _Facts()  # one that dockerd made has none
+            facts, problem = sealed.read(self._paths.facts(name), _Facts), ""
+        except FileNotFoundError:
+            facts, problem = _Facts(), ""  # one that dockerd made has none
+        except sealed.Damaged as error:
+            facts, problem = _Facts(), str(error)
         found = _read(self._paths.options(name), _Options)
         options = {key: value for key, value in msgspec.structs.asdict(found).items() if value} if found else None
         created = facts.created or times.rfc3339(int(info.st_ctime) * 10**9)
-        return Volume(name, self.path(name), created, facts.labels, options, facts.anonymous)
+        return Volume(name, self.path(name), created, facts.labels, options, facts.anonymous, problem)
 
     def create(
         self, lease: Lease, name: str = "", labels: Mapping[str, str] | None = None, *, anonymous: bool = False

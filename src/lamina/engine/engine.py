@@ -432,7 +432,7 @@ class Engine:
         """Remove volumes that no container has: those without a name, with `every` all."""
         from . import pruning  # noqa: PLC0415
 
-        return pruning.volumes(self._containers, conditions, every=every)
+        return pruning.volumes(self._containers, conditions, self.report, every=every)
 
     def diff(self, name: str) -> "Iterator[Change]":
         """Yield what a container changed of its image, parents of changes first.

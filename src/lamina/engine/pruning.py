@@ -128,8 +128,8 @@ def _size(store: Store, chain_id: Digest) -> int:
         return 0  # it is damaged: `check` tells
 
 
-def volumes(all_containers: Containers, conditions: Conditions, *, every: bool) -> Pruned:
-    """Remove volumes that no container has: those without a name, with `every` all."""
+def volumes(all_containers: Containers, conditions: Conditions, report: Report, *, every: bool) -> Pruned:
+    """Remove volumes that no container has: those without a name, with `every` all; damaged ones are passed over."""
     names: list[str] = []
     space = 0
     store = all_containers.volumes
@@ -138,6 +138,9 @@ def volumes(all_containers: Containers, conditions: Conditions, *, every: bool) 
         for name in list(store):
             with contextlib.suppress(Conflict, NotFound):
                 volume = store.get(name)
+                if volume.problem:
+                    report(Problem(volume.problem))
+                    continue
                 created = times.parse_rfc3339(volume.created)
                 wanted = (every or volume.anonymous) and conditions.meets(created, volume.labels or {})
                 if not wanted or taken.get(name):
