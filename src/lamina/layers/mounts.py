@@ -9,6 +9,7 @@ to be there (`/dev/console`, `/etc/hosts`, ...), so that they are no change of t
 """
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from functools import cache
 import msgspec
 
 from ..errors import AlreadyExists, DataLoss, NotFound
-from ..files import fsync, remove_tree
+from ..files import fsync, is_want, remove_tree
 from ..lock import Lease
 from ..mount import Mount, detached
 from ..oci import digest
@@ -138,6 +139,8 @@ class Mounts:
                 digest.parse(parent) if parent else None,
             )
         except (OSError, ValueError, digest.InvalidDigest) as error:
+            if isinstance(error, OSError) and is_want(error):
+                raise
             raise LayerDamaged(f"the writable layer of container {container} is damaged: {error}") from error
 
     def exists(self, container: str) -> bool:
@@ -168,15 +171,16 @@ class Mounts:
         Args:
             lease: of the caller.
             container: its id.
-            damaged: also if nothing says which trees it had; those are left to whoever has claimed them.
+            damaged: also if nothing says which trees it had; those are left to whoever has claimed them. A disk that
+                cannot be read now may be another time: that is no such damage.
         """
         trees: list[str] = []
         try:
             trees = _trees(self.get(container))
         except MountNotFound:
             return
-        except LayerDamaged:
-            if not damaged:
+        except LayerDamaged as error:
+            if not damaged or (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO):
                 raise
         name = new_write_set()
         claims = [(WRITE_SET, name), *((SNAPSHOT, tree) for tree in trees)]
