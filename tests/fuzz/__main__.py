@@ -28,13 +28,13 @@ def main() -> None:
 def _fuzz(name: str, seconds: str) -> None:
     import atheris
 
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST, _MOST))
     with tempfile.TemporaryDirectory() as corpus:
         found = sorted((DATA / "fuzz" / name).glob("*"))
         for at, data in enumerate([*TARGETS[name].seeds(), *(path.read_bytes() for path in found)]):
             with open(os.path.join(corpus, str(at)), "wb") as file:
                 file.write(data)
         print(f"== {name}, {seconds} s", flush=True)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST, _MOST))
         atheris.instrument_all()
         options = [f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=1024", "-print_final_stats=1"]
         atheris.Setup([sys.argv[0], *options, corpus], lambda data: attempt(name, data))
