@@ -206,3 +206,17 @@ def test_a_running_container_holds_its_image(lamina: Lamina) -> None:
     assert lamina("rmi", "-f", "tiny:1", check=False).returncode == 0  # its name alone goes
     assert lamina("exec", "one", "echo", "still").stdout == "still\n"
     lamina("rm", "-f", "one")
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_it_runs_though_its_state_is_damaged(lamina: Lamina, pause: bool) -> None:
+    container = lamina("run", "-d", "--name", "one", *QUIET, "tiny:1", "sleep", "100").stdout.strip()
+    if pause:
+        lamina("pause", "one")
+    with open(f"{lamina.root}/lamina/containers/{container}/state.json", "wb") as file:
+        file.write(b"{}\n")
+    assert state(lamina, "one") == "running 0"
+    assert lamina("rm", "one", check=False).returncode == 1
+    lamina("rm", "-f", "one")
+    until(lambda: not remains(lamina))
+    assert lamina("ps", "-aq").stdout == ""

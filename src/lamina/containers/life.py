@@ -31,6 +31,7 @@ from .records import (
     EXITED,
     FROZEN,
     LIVE,
+    LOST,
     PAUSED,
     RENAMED,
     RUNNING,
@@ -167,6 +168,8 @@ class Containers:
     def state(self, container: str) -> State:
         """Return a container's state; one whose runner or conmon was killed has ended."""
         state = self.records.state(container)
+        if state == LOST and self.is_watched(container):
+            return msgspec.structs.replace(LOST, status=RUNNING, exit_code=0)
         if state.status not in LIVE or self.is_watched(container):
             return state
         state = self.records.state(container)  # it may have ended while we looked
@@ -205,7 +208,7 @@ class Containers:
                     "stop the container before removing"
                 )
             self.kill(record.id, signal.SIGKILL, stop=True, quiet=again)
-            if state.status == PAUSED:
+            if state.status == PAUSED or state.error == LOST.error:
                 bundle.tell(self.runtime, self.run_root, record.id, "resume", record.id)
             return False  # whoever watches it notes its end first
         with self.records.hold(record.id, alone=True, wait=False) as is_ours:
