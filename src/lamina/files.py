@@ -22,6 +22,7 @@ EAGER = 16 << 20
 """Bytes of a new file after which they are sent on their way to the disk."""
 
 _SYNC_FILE_RANGE_WRITE = 2
+_WANTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
 _IN_CHANGES = 0x2 | 0x80 | 0x100 | 0x200 | 0x400  # modify, moved to, create, delete, the folder itself deleted
 
 
@@ -77,9 +78,9 @@ class _Eager(io.FileIO):
         return count
 
 
-def is_want(error: OSError) -> bool:
-    """Tell whether this process, or the machine, had no descriptor or memory left: it says nothing of the file."""
-    return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+def is_want(error: BaseException) -> bool:
+    """Tell whether there was no descriptor, memory or room left for something: that says nothing of the file."""
+    return isinstance(error, OSError) and error.errno in _WANTS
 
 
 def write_out(fd: int) -> None:

@@ -57,7 +57,8 @@ def attack(arena: Arena, name: str, command: Command, at: int, turn: int = 0) ->
             lines = done.said.strip().splitlines()
             assert lines, f"it ends with {done.status} without a word"
             assert done.status in (1, 125, 126, 127), f"it ends with {done.status}: {done.said}"
-        arena.judge(name, command, done=not done.status and "WARNING" not in done.said)
+        told = "WARNING" in done.said or "quarantined" in done.said  # what cannot be read is as good as damaged
+        arena.judge(name, command, done=not done.status and not told)
     except AssertionError as error:
         raise AssertionError(f"{name}: call {at}, {what} ({done.said.strip()}): {error}") from error
     return what

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from ..errors import DataLoss, NotFound
-from ..files import fsync, remove_tree, syncfs
+from ..files import fsync, is_want, remove_tree, syncfs
 from ..lock import Lease
 from ..mount import detached
 from ..oci import digest
@@ -113,6 +113,8 @@ class Layers:
                 _cache_id(_read(folder, "cache-id")),
             )
         except (OSError, ValueError, LayerDamaged, digest.InvalidDigest) as error:
+            if is_want(error):
+                raise
             raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
 
     def size(self, chain_id: Digest) -> int:
@@ -122,6 +124,8 @@ class Layers:
         except FileNotFoundError as error:
             raise LayerNotFound(chain_id) from error
         except (OSError, ValueError, LayerDamaged) as error:
+            if is_want(error):
+                raise
             raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
 
     def parent(self, chain_id: Digest) -> Digest | None:
@@ -133,6 +137,8 @@ class Layers:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, LayerDamaged, digest.InvalidDigest) as error:
+            if is_want(error):
+                raise
             raise LayerDamaged(f"layer {chain_id} is damaged: {error}") from error
 
     def __contains__(self, chain_id: Digest) -> bool:
@@ -284,6 +290,8 @@ class Layers:
         try:
             return open(os.path.join(self._paths.layer(layer.chain_id), SPLIT), "rb")
         except OSError as error:
+            if is_want(error):
+                raise
             raise LayerDamaged(f"layer {layer.chain_id} is damaged: {SPLIT}: {error.strerror}") from error
 
     def retire(self, lease: Lease, chain_id: Digest) -> str:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import LaminaError
-from ..files import replace
+from ..files import is_want, replace
 from ..lock import Lease
 from ..oci import digest
 from ..oci.digest import Digest
@@ -164,7 +164,9 @@ class Mender:
             hashed = Hashed(Pieces(self._layers.assemble(Layer(chain_id, Digest(""), None, 0, tree))))
             for _ in chunks(hashed):
                 pass
-        except (LaminaError, OSError):
+        except (LaminaError, OSError) as error:
+            if is_want(error):
+                raise
             return []
         return [Digest(hashed.digest)]
 
@@ -180,7 +182,9 @@ def _text(path: str) -> str:
     try:
         with open(path, "rb") as file:
             return file.read(200).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError) as error:
+        if is_want(error):
+            raise
         return ""
 
 

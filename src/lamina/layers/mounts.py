@@ -139,7 +139,7 @@ class Mounts:
                 digest.parse(parent) if parent else None,
             )
         except (OSError, ValueError, digest.InvalidDigest) as error:
-            if isinstance(error, OSError) and is_want(error):
+            if is_want(error):
                 raise
             raise LayerDamaged(f"the writable layer of container {container} is damaged: {error}") from error
 

@@ -4,6 +4,8 @@ From the surest to the least: configs prove themselves by their ids, chain ids p
 ids the trees. A layer that is lost is unpacked anew from a kept blob, if a kept manifest says which one it was. What
 then still lacks something goes to the quarantine with all that stands on it, and at last what belongs to nothing.
 
+A want of descriptors, memory or room is no damage: it ends the repair.
+
 Each step is one rename or one replaced file, so that a repair that was killed is gone on with by the next one. The
 store may be used meanwhile: what live leases name is left alone.
 """
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator
 from ..compression import decompressed
 from ..errors import LaminaError, NotFound
 from ..events import Report, Status
+from ..files import is_want
 from ..layers.layers import SNAPSHOT, WRITE_SET, Layer
 from ..layers.mending import Mender
 from ..lock import Lease, claims
@@ -90,7 +93,7 @@ class _Repair:
         """Find out which kept blob was which layer."""
         content = self._store.content
         for found in content:
-            with contextlib.suppress(LaminaError, OSError):
+            with _FailingWell():
                 value = manifest.parse(self._blob(found))
                 if isinstance(value, Manifest):
                     image = config.parse(self._config(value.config.digest), "config")
@@ -131,7 +134,7 @@ class _Repair:
             self._origins.update(zip(chain_ids, zip([None, *chain_ids], diff_ids, strict=False), strict=True))
 
     def _restore(self, image_id: Digest, error: LaminaError) -> str:
-        with contextlib.suppress(LaminaError, OSError):
+        with _FailingWell():
             raw = self._blob(image_id)
             config.parse(raw, "config")
             for path in self._store.images.files(image_id)[:1]:
@@ -201,7 +204,7 @@ class _Repair:
         """Put a layer from a kept blob in the place of the one that is lost."""
         layers = self._store.layers
         for descriptor in self._blobs.get(diff_id, ()):
-            with contextlib.suppress(LaminaError, OSError):
+            with _FailingWell():
                 with self._store.content.open(descriptor) as stream:
                     pending = layers.prepare(self._lease, decompressed(stream), below)
                 if pending.diff_id == diff_id:
@@ -245,6 +248,8 @@ class _Repair:
                 if problem := next(store.mounts.check(writable, store.layers.get), ""):
                     raise LaminaError(problem)
             except (LaminaError, OSError) as error:
+                if is_want(error):
+                    raise
                 self._mender.remove_mount(container)
                 yield self._quarantined(f"the files of container {container}", error)
 
@@ -289,3 +294,13 @@ class _Repair:
         for path in [*store.driver.strays()]:
             self._aside(path)
             yield self._quarantined(path, "it belongs to nothing")
+
+
+class _FailingWell:
+    """Passes over what cannot be done, unless it can be another time: for want of descriptors, memory or room."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, LaminaError | OSError) and not is_want(error)
