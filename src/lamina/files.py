@@ -83,6 +83,11 @@ def is_want(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _WANTS
 
 
+def is_unread(error: BaseException | None) -> bool:
+    """Tell whether the disk did not give something now; another time it may."""
+    return isinstance(error, OSError) and error.errno == errno.EIO
+
+
 def write_out(fd: int) -> None:
     """Start to bring an open file's bytes to the disk, and do not wait: a hint (sync_file_range(2))."""
     import ctypes  # noqa: PLC0415 - only for those who write

@@ -15,7 +15,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from .files import remove_tree
 
@@ -85,7 +85,7 @@ class Lease:
         """Give all up, unless the block failed: what is still claimed then is left to a collector."""
         if kind is None:
             self.release()
-        self._close()
+        self.abandon()
 
     def add(self, kind: str, name: str) -> None:
         """Claim a thing. Call it before the thing is made, or before it is known to be there."""
@@ -100,9 +100,10 @@ class Lease:
         """Give all up; a second call does nothing."""
         if self._fd >= 0:
             remove_tree(self.path)
-            self._close()
+            self.abandon()
 
-    def _close(self) -> None:
+    def abandon(self) -> None:
+        """Let go; what is claimed is left to a collector."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -110,6 +111,16 @@ class Lease:
     def claims(self) -> set[tuple[str, str]]:
         """Return all that is claimed, by kind and id."""
         return set(_entries(self.path))
+
+
+def note(folder: str, entries: Iterable[tuple[str, str]]) -> None:
+    """Leave claims that nobody has, for a collector to look at."""
+    lease = Lease(folder)
+    try:
+        for kind, name in entries:
+            lease.add(kind, name)
+    finally:
+        lease.abandon()
 
 
 def leave(lease: str, kind: str, name: str) -> bool:

@@ -9,7 +9,6 @@ to be there (`/dev/console`, `/etc/hosts`, ...), so that they are no change of t
 """
 
 import contextlib
-import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +18,7 @@ from functools import cache
 import msgspec
 
 from ..errors import AlreadyExists, DataLoss, NotFound
-from ..files import fsync, is_want, remove_tree
+from ..files import fsync, is_unread, is_want, remove_tree
 from ..lock import Lease
 from ..mount import Mount, detached
 from ..oci import digest
@@ -180,7 +179,7 @@ class Mounts:
         except MountNotFound:
             return
         except LayerDamaged as error:
-            if not damaged or (isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO):
+            if not damaged or is_unread(error.__cause__):
                 raise
         name = new_write_set()
         claims = [(WRITE_SET, name), *((SNAPSHOT, tree) for tree in trees)]

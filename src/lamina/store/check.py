@@ -87,7 +87,7 @@ def _strays(store: Store) -> Iterator[str]:
     """Yield what nothing refers to, and no live process is making."""
     live = claims(store.paths.leases)
     making = {name for kind, name in live if kind in (SNAPSHOT, WRITE_SET)}
-    needed = usage.layers(store.images, store.layers, store.mounts)
+    needed = usage.layers(store.images, store.layers, store.mounts).layers
     needed.update(*usage.claimed(store.layers, store.paths.leases).values())
     yield from (f"layer {chain_id} belongs to no image" for chain_id in store.layers if chain_id not in needed)
     for leftover in store.layers.leftovers():

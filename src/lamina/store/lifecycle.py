@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..errors import LaminaError
+from ..files import is_unread
 from ..layers.layers import LAYER
 from ..lock import Lease
 from ..oci import digest
@@ -77,10 +78,16 @@ def take_out(store: Store, lease: Lease, image_ids: Sequence[Digest], names: Seq
 
 
 def chain(store: Store, image_id: Digest) -> list[Digest]:
-    """Return the chain ids of an image's layers, base first; none of a damaged one, whose layers cannot be known."""
+    """Return the chain ids of an image's layers, base first; none of a damaged one, whose layers cannot be known.
+
+    Raises:
+        ImageDamaged: the disk does not give its config now.
+    """
     try:
         return digest.chains(store.images.summary(image_id).diff_ids)
-    except LaminaError:
+    except LaminaError as error:
+        if is_unread(error.__cause__):
+            raise
         return []
 
 

@@ -275,7 +275,9 @@ class _Repair:
         store = self._store
         live = claims(store.paths.leases)
         making = {name for kind, name in live if kind in (SNAPSHOT, WRITE_SET)}
-        needed = usage.layers(store.images, store.layers, store.mounts)
+        needed, unknown = usage.layers(store.images, store.layers, store.mounts)
+        if unknown is not None:
+            raise unknown
         needed.update(*usage.claimed(store.layers, store.paths.leases, {self._lease.path}).values())
         for chain_id in store.layers:
             if chain_id not in needed:

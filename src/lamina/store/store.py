@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from ..content.local import Local
 from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, PermissionDenied
+from ..events import Problem
 from ..files import remove_tree
 from ..images.images import ImageNotFound, Images
 from ..images.paths import Paths as ImagePaths
@@ -21,7 +22,7 @@ from ..images.references import References, ReferencesDamaged
 from ..images.steps import Steps
 from ..layers.layers import LAYER, Layer, Layers
 from ..layers.mounts import Mounts
-from ..lock import Lease, abandoned, exclusive, leave, lock_fd
+from ..lock import Lease, abandoned, exclusive, leave, lock_fd, note
 from ..oci import digest
 from ..oci.digest import Digest
 from ..snapshot import probe
@@ -250,7 +251,8 @@ class Store:
     def release(self, lease: Lease, chain_ids: Iterable[Digest], dead: Collection[str] = ()) -> list[Digest]:
         """Delete layers, and those below them, that nothing relies on any more.
 
-        What only another process's lease relies on is left to that process.
+        What only another process's lease relies on is left to that process. Where something cannot be read, nothing is
+        deleted: what may be in use stays, and a note for a later command to look again.
 
         Args:
             lease: of the caller; what it relies on itself does not count.
@@ -265,7 +267,12 @@ class Store:
             lease.add(LAYER, digest.encoded(top))  # a crash from here on leaves a note
         retired: list[tuple[Digest, str]] = []
         with self.lock():
-            needed = usage.layers(self.images, self.layers, self.mounts)
+            needed, unknown = usage.layers(self.images, self.layers, self.mounts)
+            if unknown is not None:
+                note(self.paths.leases, [(LAYER, digest.encoded(top)) for top in tops])
+                if not dead:
+                    self.journal.report(Problem(f"{unknown}; layers that it may need are kept: repair the store"))
+                return []
             claimed = usage.claimed(self.layers, self.paths.leases, {lease.path, *dead})
             for top in tops:
                 chain_id: Digest | None = top

@@ -2,8 +2,9 @@
 
 import contextlib
 from collections.abc import Collection
+from typing import NamedTuple
 
-from ..errors import LaminaError
+from ..errors import LaminaError, NotFound
 from ..images.images import Images
 from ..layers.layers import LAYER, Layers
 from ..layers.mounts import Mounts
@@ -12,15 +13,34 @@ from ..oci import digest
 from ..oci.digest import Digest
 
 
-def layers(images: Images, layers: Layers, mounts: Mounts) -> set[Digest]:
-    """Return the chain ids of all layers that an image or a container relies on."""
+class Needed(NamedTuple):
+    """The chain ids of layers that something relies on, and why others may be too, if something cannot be read."""
+
+    layers: set[Digest]
+    unknown: LaminaError | None
+
+
+def layers(images: Images, layers: Layers, mounts: Mounts) -> Needed:
+    """Return which layers an image or a container relies on."""
     needed: set[Digest] = set()
+    unknown: LaminaError | None = None
     for image_id in images:
-        with contextlib.suppress(LaminaError):
+        try:
             needed.update(digest.chains(images.summary(image_id).diff_ids))
-    for top in _parents(mounts):
-        _add_chain(layers, needed, top)
-    return needed
+        except NotFound:
+            continue
+        except LaminaError as error:
+            unknown = error
+    for container in mounts:
+        try:
+            parent = mounts.get(container).parent
+        except NotFound:
+            continue
+        except LaminaError as error:
+            unknown = error
+        else:
+            _add_chain(layers, needed, parent)
+    return Needed(needed, unknown)
 
 
 def claimed(layers: Layers, leases: str, without: Collection[str] = ()) -> dict[str, set[Digest]]:
@@ -40,18 +60,8 @@ def claimed(layers: Layers, leases: str, without: Collection[str] = ()) -> dict[
     return found
 
 
-def _parents(mounts: Mounts) -> list[Digest]:
-    found: list[Digest] = []
-    for container in mounts:
-        with contextlib.suppress(LaminaError):
-            parent = mounts.get(container).parent
-            if parent is not None:
-                found.append(parent)
-    return found
-
-
-def _add_chain(layers: Layers, needed: set[Digest], top: Digest) -> None:
-    chain_id: Digest | None = top
+def _add_chain(layers: Layers, needed: set[Digest], top: Digest | None) -> None:
+    chain_id = top
     while chain_id is not None and chain_id not in needed:
         needed.add(chain_id)
         try:
