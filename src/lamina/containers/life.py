@@ -31,7 +31,6 @@ from .records import (
     EXITED,
     FROZEN,
     LIVE,
-    LOST,
     PAUSED,
     RENAMED,
     RUNNING,
@@ -41,6 +40,7 @@ from .records import (
     Record,
     Records,
     State,
+    is_lost,
 )
 from .settings import Wish
 from .volumes import Volumes
@@ -168,8 +168,8 @@ class Containers:
     def state(self, container: str) -> State:
         """Return a container's state; one whose runner or conmon was killed has ended."""
         state = self.records.state(container)
-        if state == LOST and self.is_watched(container):
-            return msgspec.structs.replace(LOST, status=RUNNING, exit_code=0)
+        if is_lost(state) and self.is_watched(container):
+            return msgspec.structs.replace(state, status=RUNNING, exit_code=0)
         if state.status not in LIVE or self.is_watched(container):
             return state
         state = self.records.state(container)  # it may have ended while we looked
@@ -208,7 +208,7 @@ class Containers:
                     "stop the container before removing"
                 )
             self.kill(record.id, signal.SIGKILL, stop=True, quiet=again)
-            if state.status == PAUSED or state.error == LOST.error:
+            if state.status == PAUSED or is_lost(state):
                 bundle.tell(self.runtime, self.run_root, record.id, "resume", record.id)
             return False  # whoever watches it notes its end first
         with self.records.hold(record.id, alone=True, wait=False) as is_ours:
@@ -231,7 +231,8 @@ class Containers:
         if stop and self.records.monitor(container):
             with self.records.starting(container):
                 state = self.records.state(container)
-                self.records.set_state(container, msgspec.structs.replace(state, stopped=True))
+                status = RUNNING if is_lost(state) else state.status
+                self.records.set_state(container, msgspec.structs.replace(state, status=status, stopped=True))
         if not quiet and self.process(container):
             with contextlib.suppress(LaminaError):  # told first: its end may be noted by somebody else at once
                 self.note(self.records.get(container), "kill", signal=str(number))

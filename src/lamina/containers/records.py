@@ -96,6 +96,11 @@ LOST = State(EXITED, exit_code=255, error="its state was lost")
 """What is said of a container whose state cannot be read."""
 
 
+def is_lost(state: State) -> bool:
+    """Tell whether a state is what little is known of one that could not be read."""
+    return state.error == LOST.error
+
+
 class Records:
     """The containers of a store. Writers hold the store's lock."""
 

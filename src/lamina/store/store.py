@@ -263,6 +263,8 @@ class Store:
             The layers deleted, the topmost first.
         """
         tops = list(chain_ids)
+        if not tops:
+            return []
         for top in tops:
             lease.add(LAYER, digest.encoded(top))  # a crash from here on leaves a note
         retired: list[tuple[Digest, str]] = []
