@@ -1,0 +1,55 @@
+"""What the environment says about registries: Docker's files, and where they are."""
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..remote.client import Client
+    from ..remote.dockerconfig import DockerConfig
+    from ..remote.settings import Settings
+    from .shell import Shell
+
+
+def settings(shell: "Shell") -> "Settings":
+    """Return how to meet registries."""
+    from ..remote import settings as found
+
+    certificates = shell.environment.get("LAMINA_CERTS_D") or found.CERTIFICATES
+    return found.read(shell.environment.get("LAMINA_DAEMON_JSON") or found.DAEMON, certificates)
+
+
+def keychain(shell: "Shell") -> "DockerConfig":
+    """Return what the user has stored."""
+    from ..remote.dockerconfig import DockerConfig
+
+    home = shell.environment.get("HOME") or os.path.expanduser("~")
+    folder = shell.environment.get("DOCKER_CONFIG") or os.path.join(home, ".docker")
+    return DockerConfig(os.path.join(folder, "config.json"), shell.environment)
+
+
+@contextmanager
+def client(shell: "Shell") -> "Iterator[Client]":
+    """Open connections to registries, as the user."""
+    from ..remote.client import Client
+
+    with Client(settings(shell), keychain(shell)) as found:
+        yield found
+
+
+def host_of(text: str) -> str:
+    """Return the registry that a person means: `docker.io` where nothing is given; a URL's host.
+
+    Raises:
+        InvalidReference: it is no host.
+    """
+    from ..oci import reference
+
+    host = text.removeprefix("https://").removeprefix("http://").partition("/")[0]
+    if not host or host in ("index.docker.io", "registry-1.docker.io", reference.DEFAULT_DOMAIN):
+        return reference.DEFAULT_DOMAIN
+    if not reference.is_host(host):
+        raise reference.InvalidReference(text, "it is no registry's host, nor host:port")
+    return host
