@@ -15,6 +15,7 @@ from typing import BinaryIO
 from ..content.local import Local
 from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, PermissionDenied
 from ..files import remove_tree
+from ..images.distribution import Distribution
 from ..images.images import ImageNotFound, Images
 from ..images.paths import Paths as ImagePaths
 from ..images.references import References, ReferencesDamaged
@@ -93,6 +94,7 @@ class Store:
         self.images = Images(images)
         self.references = References(images.repositories)
         self.steps = Steps(images, self.images)
+        self.distribution = Distribution(images)
         self.layers = Layers(self.paths.layerdb(name), self.driver, self.lock)
         self.mounts = Mounts(self.paths.layerdb(name), self.driver, self.lock)
         self.content = Local(self.paths.content)
