@@ -33,13 +33,12 @@ class Asked(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What to answer. `length` is announced in place of the body's; `cut` ends the connection after the body."""
+    """What to answer. `length` is announced in place of the body's; status 0 hangs up."""
 
     status: int = 200
     headers: Mapping[str, str] = {}
     body: bytes | Iterable[bytes] = b""
     length: int | None = None
-    cut: bool = False
 
 
 Answer = Callable[[Asked], Reply]
@@ -98,6 +97,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._send(self.ours.answer(asked))
 
     def _send(self, reply: Reply) -> None:
+        if not reply.status:
+            self.close_connection = True
+            return
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -109,7 +111,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
-            self.close_connection = reply.cut or length > len(reply.body)
+            self.close_connection = length > len(reply.body)
 
     def _send_chunks(self, pieces: Iterable[bytes]) -> None:
         self.send_header("Transfer-Encoding", "chunked")

@@ -10,7 +10,7 @@ import random
 import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -242,7 +242,7 @@ class Client:
         try:
             response = self._pool(origin).urlopen(
                 request.method,
-                request.url,
+                _target(request.url),
                 body=request.body,
                 headers={"User-Agent": f"lamina/{__version__}", **request.headers},
                 retries=False,
@@ -310,6 +310,12 @@ class Client:
                     raise
             self.wait(attempt)
         raise AssertionError("unreachable")
+
+
+def _target(url: str) -> str:
+    """Return what of a URL its host is told (RFC 9112, section 3.2.1)."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def printed(url: str) -> str:

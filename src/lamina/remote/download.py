@@ -69,8 +69,9 @@ class Download:
 
     def _failed(self, error: Broken) -> None:
         self.close()
-        self._failures = 1 if self._since >= _PROGRESS else self._failures + 1
-        self._since = 0
+        if self._since >= _PROGRESS:
+            self._failures = self._since = 0
+        self._failures += 1
         if self._failures >= self._tries:
             raise error
         self._wait(self._failures)

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from ..content.contract import ContentNotFound, Source, Target
-from ..errors import LaminaError, PermissionDenied
+from ..errors import LaminaError, NotSupported, PermissionDenied
 from ..oci import codec, digest, manifest, mediatypes
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Index, Manifest
@@ -76,7 +76,7 @@ class Registry(Source, Target):
         try:
             with self._read("HEAD", f"manifests/{name}", what, {"Accept": _ACCEPT}) as answer:
                 described = _described(answer)
-        except RegistryUnavailable:
+        except (RegistryUnavailable, NotSupported):
             described = None
         if described is None:
             with self._read("GET", f"manifests/{name}", what, {"Accept": _ACCEPT}) as answer:

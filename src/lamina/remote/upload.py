@@ -22,6 +22,9 @@ from .client import Answer
 from .headers import received
 
 _LARGEST_MINIMUM = 256 << 20
+_UNSURE = frozenset({408, 416, 429, 500, 502, 503, 504})
+"""After these, part of a piece may have arrived."""
+
 _BINARY = {"Content-Type": "application/octet-stream"}
 
 
@@ -115,7 +118,7 @@ class Upload:
                 self._move(answer)
                 there = received(answer.headers.get("Range", "")) if method == "PATCH" else None
                 return None if there is None or there >= start + len(body) else there
-            if answer.status == 416 or answer.status == 408 or answer.status == 429 or answer.status >= 500:
+            if answer.status in _UNSURE:
                 return self._status()
             if answer.status == 404:
                 raise UploadLost(f"{self._what}: the registry does not know the upload any more")
