@@ -41,6 +41,8 @@ COMMANDS = {
     "ls": Command("ls", "List files of an image"),
     "pause": Command("pause", "Pause all processes within one or more containers"),
     "ps": Command("ps", "List containers"),
+    "pull": Command("pull", "Download an image from a registry"),
+    "push": Command("push", "Upload an image to a registry"),
     "rename": Command("rename", "Rename a container"),
     "restart": Command("restart", "Restart one or more containers"),
     "rm": Command("rm", "Remove one or more containers"),
@@ -58,11 +60,13 @@ COMMANDS = {
 }
 
 GROUPS = {
+    "content": {"keep": "content keep", "list": "content ls", "ls": "content ls", "prune": "content prune"},
     "container": {name: name for name in ("attach", "commit", "cp", "create", "diff", "exec", "export", "inspect")}
     | {name: name for name in ("kill", "logs", "pause", "rename", "restart", "rm", "run", "start", "stop", "top")}
     | {"ls": "ps", "list": "ps", "ps": "ps", "unpause": "unpause", "wait": "wait"}
     | {"prune": "container prune"},
-    "image": {name: name for name in ("build", "history", "import", "inspect", "load", "save", "tag", "tree")}
+    "image": {name: name for name in ("build", "history", "import", "inspect", "load", "pull", "push", "save")}
+    | {name: name for name in ("tag", "tree")}
     | {"ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
     "system": {"check": "check", "df": "system df", "events": "events", "info": "info", "prune": "system prune"},
     "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")}
@@ -72,6 +76,9 @@ GROUPS = {
 HIDDEN = {
     "__complete": Command("complete", "Say what may come next on a command line"),
     "check": Command("check", "Verify every digest, chain, link and reference of the store"),
+    "content keep": Command("content_keep", "Set or show how much is kept beside the images"),
+    "content ls": Command("content_ls", "List what is kept beside the images"),
+    "content prune": Command("content_prune", "Remove what is kept without need"),
     "container prune": Command("container_prune", "Remove all stopped containers"),
     "image prune": Command("image_prune", "Remove unused images"),
     "system df": Command("system_df", "Show how much room images, containers and volumes take"),
@@ -86,6 +93,7 @@ HIDDEN = {
 
 _ABOUT = {
     "container": "Manage containers",
+    "content": "Manage manifests and layers as registries have them",
     "image": "Manage images",
     "system": "Manage the store",
     "volume": "Manage volumes",
