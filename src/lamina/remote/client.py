@@ -7,12 +7,14 @@ we are.
 
 import contextlib
 import random
+import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
+from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from .. import __version__
@@ -86,6 +88,14 @@ class Answer:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class _Unverified(HTTPSConnection):
+    """A connection to a host that was named insecure: nobody has to be warned of that each time."""
+
+    def connect(self) -> None:
+        super().connect()
+        self.is_verified = True
 
 
 class Client:
@@ -194,7 +204,11 @@ class Client:
         if answer.status != 401 or origins.of_url(answer.url) != authorizer.origin:
             return answer
         challenge = answer.headers.get("WWW-Authenticate", "")
-        better = authorizer.answer(challenge, request.scopes, said) if challenge else ""
+        try:
+            better = authorizer.answer(challenge, request.scopes, said) if challenge else ""
+        except BaseException:
+            answer.close()
+            raise
         if not better:
             return answer
         answer.close()
@@ -266,13 +280,13 @@ class Client:
         if origin.scheme == "http":
             return urllib3.HTTPConnectionPool(origin.host, origin.port, timeout=timeout, maxsize=_CONNECTIONS)
         host = str(origin).removeprefix("https://")
-        return urllib3.HTTPSConnectionPool(
-            origin.host,
-            origin.port,
-            timeout=timeout,
-            maxsize=_CONNECTIONS,
-            ssl_context=origins.context(host, self.settings),
+        context = origins.context(host, self.settings)
+        pool = urllib3.HTTPSConnectionPool(
+            origin.host, origin.port, timeout=timeout, maxsize=_CONNECTIONS, ssl_context=context
         )
+        if context.verify_mode == ssl.CERT_NONE:
+            pool.ConnectionCls = _Unverified
+        return pool
 
     def _find(self, place: Place) -> Origin:
         """Ask a registry in each way that is allowed, if there is more than one, until it answers."""

@@ -140,13 +140,14 @@ def context(host: str, settings: Settings) -> ssl.SSLContext:
         found.verify_mode = ssl.CERT_NONE
     for name in names:
         path = os.path.join(folder, name)
+        key = path.removesuffix(".cert") + ".key"
         try:
             if name in authorities:
                 found.load_verify_locations(path)
             elif name.endswith(".cert"):
-                found.load_cert_chain(path, path.removesuffix(".cert") + ".key")
-        except FileNotFoundError as error:
-            raise CertificateInvalid(f"{path} needs a key beside it: {name.removesuffix('.cert')}.key") from error
+                if not os.path.exists(key):
+                    raise CertificateInvalid(f"{path} needs a key beside it: {os.path.basename(key)}")
+                found.load_cert_chain(path, key)
         except (ssl.SSLError, OSError) as error:
             raise CertificateInvalid(f"{path} cannot be used: {error}") from error
     return found
