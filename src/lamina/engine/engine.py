@@ -240,7 +240,7 @@ class Engine:
         """Build an image from a Dockerfile; return its id. See `build.builder.build`."""
         from ..build.builder import build  # noqa: PLC0415
 
-        return build(self._store, self._containers, inputs, options, self.report)
+        return build(self._store, self._containers, inputs, options, self.report, self._connect)
 
     @contextlib.contextmanager
     def edit(self, base: str = "", created: int | None = None) -> Iterator["Edit"]:
