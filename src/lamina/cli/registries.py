@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from ..remote.client import Client
     from ..remote.dockerconfig import DockerConfig
+    from ..remote.drafts import Drafts
     from ..remote.settings import Settings
     from .shell import Shell
 
@@ -37,6 +38,13 @@ def client(shell: "Shell") -> "Iterator[Client]":
 
     with Client(settings(shell), keychain(shell)) as found:
         yield found
+
+
+def drafts(shell: "Shell") -> "Drafts":
+    """Return the user's indexes in the making."""
+    from ..remote.drafts import Drafts
+
+    return Drafts(os.path.join(os.path.dirname(keychain(shell).path), "lamina-manifests"))
 
 
 def host_of(text: str) -> str:

@@ -68,6 +68,8 @@ class _Errors(msgspec.Struct):
 def error(answer: Answered, what: str) -> LaminaError:
     """Return the error that an answer is; `what` says what was asked of whom, and begins the message."""
     code, said = _said(answer)
+    if answer.status == 404 and not said:
+        return ContentNotFound(f"{what} not found")
     said = said or f"the registry answered {answer.status}"
     if answer.status == 401 or code == "UNAUTHORIZED":
         return Unauthorized(f"access to {what} needs 'lamina login': {said}")
