@@ -10,7 +10,6 @@ A registry's own helper comes first, then the store of all, then the file. Whate
 """
 
 import base64
-import binascii
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -109,7 +108,7 @@ class DockerConfig(Keychain):
             return found.username, found.password
         try:
             name, colon, password = base64.b64decode(found.auth, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise codec.InvalidDocument(f"{self.path} is invalid: auth of {_shown(host)} cannot be read") from error
         if not colon:
             raise codec.InvalidDocument(f"{self.path} is invalid: auth of {_shown(host)} has no colon")
