@@ -175,7 +175,7 @@ def test_a_damaged_layer_does_not_go_out(first: Lamina, distribution: Distributi
         file.write(b"oops")
     done = first("push", name, check=False)
     assert done.returncode == 1
-    assert "was modified in the store" in done.stderr
+    assert "is damaged: file integrity checksum failed for 'www/more'" in done.stderr
     assert skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{name}", check=False).returncode
     with open(path, "r+b") as file:
         file.write(before)
