@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from ..compression import decompressed, detect
+from ..compression import Corrupt, decompressed, detect
 from ..content.contract import ContentNotFound, Source
 from ..content.copying import read
 from ..content.layout import INDEX, REF_NAME, VERSION, VERSION_FILE, Layout, name_of
@@ -23,6 +23,7 @@ from ..oci import codec, config, digest, manifest, mediatypes, reference
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Index, Manifest
 from ..streams import CHUNK, Hashed, Reader, Writer, chunks, copy
+from ..tar.header import InvalidTar
 from .docker import MANIFEST, DockerArchive, InvalidArchive, Item
 from .members import Members, Tarball
 from .members import read as read_member
@@ -57,13 +58,10 @@ def archive(path: str, name: str) -> Iterator[tuple[Source, Named]]:
         ContentNotFound: none has the name.
     """
     with open(path, "rb") as found, contextlib.ExitStack() as stack:
-        file: BinaryIO = found
-        if detect(found.read(8)):
-            found.seek(0)
-            file = stack.enter_context(tempfile.TemporaryFile())
-            copy(decompressed(found), file)
-            file.flush()
-        members = Tarball(file, path)
+        try:
+            members = Tarball(_plain(found, stack), path)
+        except (InvalidTar, Corrupt) as error:
+            raise InvalidArchive(f"{path} is no archive of images: {error}") from error
         if INDEX in members:
             entries = manifest.parse_index(read_member(members, INDEX, codec.LIMIT), f"{INDEX} of {path}").manifests
             yield OciArchive(members), _chosen(entries, name, path)
@@ -72,6 +70,17 @@ def archive(path: str, name: str) -> Iterator[tuple[Source, Named]]:
             yield source, source.choose(name)
         else:
             raise InvalidArchive(f"invalid archive: {path} has neither {MANIFEST} nor {INDEX}")
+
+
+def _plain(file: BinaryIO, stack: contextlib.ExitStack) -> BinaryIO:
+    """Return the file of a tar that is not compressed, for as long as the stack lasts."""
+    if not detect(file.read(8)):
+        return file
+    file.seek(0)
+    plain = stack.enter_context(tempfile.TemporaryFile())
+    copy(decompressed(file), plain)
+    plain.flush()
+    return plain
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     patience: float = 60.0
     connect_timeout: float = 15.0
     read_timeout: float = 60.0
-    piece: int = 16 << 20
+    piece: int = 8 << 20
 
 
 class _Daemon(msgspec.Struct, rename="kebab"):
