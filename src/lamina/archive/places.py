@@ -77,7 +77,7 @@ def _plain(file: BinaryIO, stack: contextlib.ExitStack) -> BinaryIO:
     if not detect(file.read(8)):
         return file
     file.seek(0)
-    plain = stack.enter_context(tempfile.TemporaryFile())
+    plain = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
     copy(decompressed(file), plain)
     plain.flush()
     return plain
