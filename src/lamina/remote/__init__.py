@@ -1,7 +1,8 @@
 """Registries, as places of content (distribution-spec 1.1).
 
 registry      one repository: a Source and a Target, names, tags, referrers
-client        connections, redirects, patience; shared by the repositories of a process
+client        requests: who we are, redirects, patience; shared by the repositories of a process
+connections   what is kept open to hosts; the only module that speaks to urllib3
 origins       where a registry is: mirrors, plain HTTP, certificates
 tokens        who we are to a registry: basic and bearer
 credentials   what a person has stored: Docker's config.json and its helper programs

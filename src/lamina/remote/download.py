@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from ..streams import CHUNK, DigestMismatch, chunks
 from .answers import InvalidAnswer
-from .client import Answer, Broken
+from .connections import Answer, Broken
 from .headers import content_range
 
 _PROGRESS = 1 << 20

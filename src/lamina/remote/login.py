@@ -4,7 +4,8 @@ from ..errors import InvalidArgument
 from ..oci.reference import DEFAULT_DOMAIN
 from . import answers, origins
 from .answers import Unauthorized
-from .client import Client, Request
+from .client import Client
+from .connections import Request
 from .credentials import Credential, One
 from .settings import Settings
 

@@ -30,7 +30,8 @@ from .origins import Origin, Place
 from .upload import Upload, UploadLost, Wire
 
 if TYPE_CHECKING:
-    from .client import Answer, Client
+    from .client import Client
+    from .connections import Answer
     from .tokens import Authorizer
 
 _DOCUMENTS = mediatypes.MANIFESTS | mediatypes.INDEXES
@@ -250,7 +251,7 @@ class Registry(Source, Target):
             return Upload(self._wire(), answer, what)
 
     def _wire(self) -> Wire:
-        from .client import Request  # noqa: PLC0415 - it is loaded
+        from .connections import Request  # noqa: PLC0415 - it is loaded
 
         _, authorizer = self._registry()
 
@@ -277,14 +278,14 @@ class Registry(Source, Target):
                 with contextlib.suppress(LaminaError):
                     return self._mirrored(place, method, path, what, more or {})
         origin, authorizer = self._registry()
-        from .client import Request  # noqa: PLC0415 - it is loaded
+        from .connections import Request  # noqa: PLC0415 - it is loaded
 
         request = Request(method, self._url(origin, path), self._pull, more or {})
         return _good(self._client.open(request, authorizer), what)
 
     def _mirrored(self, place: Place, method: str, path: str, what: str, more: Mapping[str, str]) -> "Answer":
         """Ask a mirror, once; one that does not answer is not asked again."""
-        from .client import Request  # noqa: PLC0415 - it is loaded
+        from .connections import Request  # noqa: PLC0415 - it is loaded
 
         try:
             origin = self._client.origin(place)
@@ -305,7 +306,7 @@ class Registry(Source, Target):
         scopes: frozenset[str] = frozenset(),
     ) -> "Answer":
         """Ask the registry itself."""
-        from .client import Request  # noqa: PLC0415 - it is loaded
+        from .connections import Request  # noqa: PLC0415 - it is loaded
 
         origin, authorizer = self._registry()
         wanted = (self._pull if method == "HEAD" else self._push) | scopes

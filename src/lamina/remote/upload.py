@@ -18,7 +18,7 @@ from ..oci.manifest import Descriptor
 from ..streams import Reader, Verified
 from . import answers
 from .answers import InvalidAnswer, RegistryUnavailable
-from .client import Answer
+from .connections import Answer
 from .headers import received
 
 _LARGEST_MINIMUM = 256 << 20

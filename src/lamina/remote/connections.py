@@ -1,0 +1,188 @@
+"""Connections to hosts, kept for the next request: one request out, one answer in, and no cleverness.
+
+Only here is urllib3 spoken to. Where plain HTTP is allowed besides HTTPS, a host is asked once which it speaks.
+"""
+
+import contextlib
+import ssl
+import threading
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+from .. import __version__
+from ..errors import Cancelled
+from . import answers, origins
+from .answers import RegistryUnavailable
+from .origins import Origin, Place
+from .settings import Settings
+from .tokens import Scopes
+
+_DRAINED = 64 << 10
+"""Bytes of an unread body that are read to keep the connection."""
+
+_CONNECTIONS = 32
+
+
+class Broken(RegistryUnavailable):
+    """A connection ended in the middle of something."""
+
+
+class Request(NamedTuple):
+    """What is asked of a registry. `scopes` are what a token must be good for; bodies can be sent again."""
+
+    method: str
+    url: str
+    scopes: Scopes = frozenset()
+    headers: Mapping[str, str] = {}
+    body: bytes | None = None
+
+
+class Answer:
+    """What came back: a body to read, once. Close it, or use it as a context."""
+
+    def __init__(self, response: Any, url: str, method: str) -> None:
+        self._response = response
+        self._method = method
+        self.url = url
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return a piece of the body, as it was sent.
+
+        Raises:
+            Broken: the connection ended before the body did.
+        """
+        try:
+            data = self._response.read(None if size < 0 else size, decode_content=False)
+        except (HTTPError, OSError) as error:
+            raise Broken(f"{origins.of_url(self.url)}: connection lost: {_why(error)}") from error
+        return bytes(data)
+
+    def close(self) -> None:
+        """Give the connection back: to be used again if little is left to read on it."""
+        with contextlib.suppress(HTTPError, OSError):
+            left = self._response.length_remaining
+            if self._method == "HEAD" or (left is not None and left <= _DRAINED):
+                self._response.read(_DRAINED, decode_content=False)
+            else:
+                self._response.close()
+        self._response.release_conn()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class Connections:
+    """Connections to any number of hosts, until `close`; `cancelled` forbids new requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._pools: dict[Origin, urllib3.HTTPConnectionPool] = {}
+        self._origins: dict[str, Origin] = {}
+        self.cancelled = threading.Event()
+
+    def close(self) -> None:
+        """End all connections."""
+        with self._lock:
+            for pool in self._pools.values():
+                pool.close()
+            self._pools.clear()
+
+    def origin(self, place: Place) -> Origin:
+        """Return where a registry answers, found out once.
+
+        Raises:
+            RegistryUnavailable: it cannot be reached.
+        """
+        with self._lock:
+            if place.host not in self._origins:
+                self._origins[place.host] = self._find(place)
+            return self._origins[place.host]
+
+    def send(self, request: Request) -> Answer:
+        """Send one request as it is, once, and return its answer.
+
+        Raises:
+            RegistryUnavailable: there is none.
+            Cancelled: by `cancelled`.
+        """
+        if self.cancelled.is_set():
+            raise Cancelled("cancelled")
+        origin = origins.of_url(request.url)
+        try:
+            response = self._pool(origin).urlopen(
+                request.method,
+                _target(request.url),
+                body=request.body,
+                headers={"User-Agent": f"lamina/{__version__}", **request.headers},
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except (HTTPError, OSError, UnicodeError) as error:
+            raise RegistryUnavailable(f"{origin} cannot be reached: {_why(error)}") from error
+        return Answer(response, request.url, request.method)
+
+    def _pool(self, origin: Origin) -> urllib3.HTTPConnectionPool:
+        with self._lock:
+            if origin not in self._pools:
+                self._pools[origin] = self._new_pool(origin)
+            return self._pools[origin]
+
+    def _new_pool(self, origin: Origin) -> urllib3.HTTPConnectionPool:
+        timeout = urllib3.Timeout(connect=self._settings.connect_timeout, read=self._settings.read_timeout)
+        if origin.scheme == "http":
+            return urllib3.HTTPConnectionPool(origin.host, origin.port, timeout=timeout, maxsize=_CONNECTIONS)
+        host = str(origin).removeprefix("https://")
+        context = origins.context(host, self._settings)
+        pool = urllib3.HTTPSConnectionPool(
+            origin.host, origin.port, timeout=timeout, maxsize=_CONNECTIONS, ssl_context=context
+        )
+        if context.verify_mode == ssl.CERT_NONE:
+            pool.ConnectionCls = _Unverified
+        return pool
+
+    def _find(self, place: Place) -> Origin:
+        """Ask a registry in each way that is allowed, if there is more than one, until it answers."""
+        *first, last = (origins.of_url(f"{scheme}://{place.host}") for scheme in place.schemes)
+        for origin in first:
+            with contextlib.suppress(RegistryUnavailable), self.send(Request("GET", f"{origin}/v2/")) as answer:
+                if answer.status != 400:  # what a server of TLS says to those who speak plainly
+                    return origin
+        return last
+
+
+class _Unverified(HTTPSConnection):
+    """A connection to a host that was named insecure: nobody has to be warned of that each time."""
+
+    def connect(self) -> None:
+        super().connect()
+        self.is_verified = True
+
+
+def _target(url: str) -> str:
+    """Return what of a URL its host is told (RFC 9112, section 3.2.1)."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _why(error: BaseException) -> str:
+    """Return the innermost reason of a failed connection, in a line."""
+    reason = getattr(error, "reason", None)
+    inner = error.__cause__ or (reason if isinstance(reason, BaseException) else None)
+    while inner is not None and inner is not error:
+        error, inner = inner, inner.__cause__
+    strerror = getattr(error, "strerror", None)
+    return answers.printable(str(strerror or error))[:300] or type(error).__name__
