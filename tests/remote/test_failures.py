@@ -4,7 +4,7 @@ import io
 import itertools
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from tests.remote.conftest import repository
@@ -149,6 +149,22 @@ class TestDocuments:
         with Server(library) as server, pytest.raises(TooLarge, match=r"manifest for .*:1 is larger than 4194304"):
             repository(client, server.host).resolve("1")
 
+    def test_one_that_breaks_in_the_middle(self, client: Client) -> None:
+        library = Library()
+        root = library.image(b"layer")
+        cut = iter([0, 5])
+        whole = len(library.blobs[root.digest])
+
+        def before(asked: Asked) -> Reply | None:
+            if "/manifests/" not in asked.path or (count := next(cut, None)) is None:
+                return None
+            return Reply(200, body=library.blobs[root.digest][:count], length=whole)
+
+        library.before = before
+        with Server(library) as server:
+            assert repository(client, server.host).fetch("1")[0] == root
+            assert len(server.lines()) == 3
+
     def test_compressed_on_the_way_is_not_inflated(self, client: Client) -> None:
         import gzip
 
@@ -247,6 +263,20 @@ class TestPatience:
             with pytest.raises(RegistryUnavailable, match="timed out"):
                 list(repository(client, server.host).tags())
             silence.set()
+
+    def test_a_byte_now_and_then(self) -> None:
+        over = threading.Event()
+
+        def drops() -> Iterable[bytes]:
+            while not over.wait(0.02):
+                yield b" "
+
+        library = Library(lambda asked: Reply(200, body=drops()) if "/a/b/" in asked.path else None)
+        settings = Settings(certificates="", document_timeout=0.2, patience=0.01, attempts=2)
+        with Server(library) as server, Client(settings) as client:
+            with pytest.raises(RegistryUnavailable, match="takes too long"):
+                repository(client, server.host).fetch("1")
+            over.set()
 
     def test_cancelled_while_waiting(self) -> None:
         library = Library(lambda asked: Reply(503, {"Retry-After": "30"}) if "/a/b/" in asked.path else None)

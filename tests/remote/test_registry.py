@@ -8,6 +8,8 @@ import hashlib
 import io
 import itertools
 import random
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -211,3 +213,9 @@ def test_many_threads_use_one_client(place: Registry) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_urllib3_is_loaded_by_a_client_alone() -> None:
+    names = "registry, moving, referrers, dockerconfig, settings"
+    script = f"import sys\nfrom lamina.remote import {names}\nassert 'urllib3' not in sys.modules"
+    subprocess.run([sys.executable, "-I", "-c", script], check=True)

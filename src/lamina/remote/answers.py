@@ -17,6 +17,10 @@ class RegistryUnavailable(Unavailable):
     """A registry cannot be reached, or cannot answer now."""
 
 
+class Broken(RegistryUnavailable):
+    """A connection ended in the middle of an answer."""
+
+
 class TooManyRequests(RegistryUnavailable):
     """A registry asks for a longer wait than we have patience for."""
 

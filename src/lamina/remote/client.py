@@ -13,9 +13,10 @@ from urllib.parse import urljoin
 from ..errors import Cancelled, InvalidArgument
 from . import answers, headers, origins
 from .answers import InvalidAnswer, RegistryUnavailable
-from .connections import Answer, Connections, Request
+from .connections import Answer, Connections
 from .credentials import Credential, Keychain, Nobody
 from .origins import Origin, Place
+from .request import Request
 from .settings import Settings
 from .tokens import Authorizer, Wanted
 
@@ -179,7 +180,7 @@ class Client:
             try:
                 with self._connections.send(request) as answer:
                     if answer.status == 200:
-                        return answers.read_some(answer, _TOKEN)
+                        return answers.read_some(answer.within(self.settings.document_timeout), _TOKEN)
                     if answer.status not in _AGAIN or last:
                         raise answers.error(answer, f"{where} gives no token")
             except RegistryUnavailable:

@@ -6,8 +6,9 @@ Only here is urllib3 spoken to. Where plain HTTP is allowed besides HTTPS, a hos
 import contextlib
 import ssl
 import threading
+import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import urllib3
@@ -16,30 +17,17 @@ from urllib3.exceptions import HTTPError
 
 from .. import __version__
 from ..errors import Cancelled
+from ..streams import chunks
 from . import answers, origins
-from .answers import RegistryUnavailable
+from .answers import Broken, RegistryUnavailable
 from .origins import Origin, Place
+from .request import Request
 from .settings import Settings
-from .tokens import Scopes
 
 _DRAINED = 64 << 10
 """Bytes of an unread body that are read to keep the connection."""
 
 _CONNECTIONS = 32
-
-
-class Broken(RegistryUnavailable):
-    """A connection ended in the middle of something."""
-
-
-class Request(NamedTuple):
-    """What is asked of a registry. `scopes` are what a token must be good for; bodies can be sent again."""
-
-    method: str
-    url: str
-    scopes: Scopes = frozenset()
-    headers: Mapping[str, str] = {}
-    body: bytes | None = None
 
 
 class Answer:
@@ -51,15 +39,25 @@ class Answer:
         self.url = url
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
+        self._end = 0.0
+
+    def within(self, seconds: float) -> Self:
+        """Have the body read in so many seconds, or not at all: a byte now and then is not enough."""
+        self._end = time.monotonic() + seconds
+        return self
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return a piece of the body, as it was sent.
+        """Return a piece of the body as it was sent: what has come by now, and something in any case but at the end.
 
         Raises:
-            Broken: the connection ended before the body did.
+            Broken: the connection ended before the body did, or it takes too long.
         """
+        if size < 0:
+            return b"".join(chunks(self))
+        if self._end and time.monotonic() > self._end:
+            raise Broken(f"{origins.of_url(self.url)}: the answer takes too long")
         try:
-            data = self._response.read(None if size < 0 else size, decode_content=False)
+            data = self._response.read1(size, decode_content=False)
         except (HTTPError, OSError) as error:
             raise Broken(f"{origins.of_url(self.url)}: connection lost: {_why(error)}") from error
         return bytes(data)

@@ -1,16 +1,19 @@
 """A blob as a stream. A connection that breaks is made again, and the stream goes on where it was (RFC 9110, 14)."""
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from ..streams import CHUNK, DigestMismatch, chunks
-from .answers import InvalidAnswer
-from .connections import Answer, Broken
+from .answers import Broken, InvalidAnswer
 from .headers import content_range
+
+if TYPE_CHECKING:
+    from .connections import Answer
 
 _PROGRESS = 1 << 20
 """Bytes after which a connection counts as one that worked, and patience begins anew."""
 
-Get = Callable[[Mapping[str, str]], Answer]
+Get = Callable[[Mapping[str, str]], "Answer"]
 """Asks for the blob with further headers; answers 200 or 206, or raises."""
 
 
@@ -76,7 +79,7 @@ class Download:
             raise error
         self._wait(self._failures)
 
-    def _open(self) -> Answer:
+    def _open(self) -> "Answer":
         begin = self.offset
         answer = self._get({"Range": f"bytes={begin}-"} if begin else {})
         try:
@@ -90,7 +93,7 @@ class Download:
             raise
         return answer
 
-    def _check_range(self, answer: Answer, begin: int) -> None:
+    def _check_range(self, answer: "Answer", begin: int) -> None:
         text = answer.headers.get("Content-Range", "")
         span = content_range(text)
         if not begin or span is None or span.first != begin or span.total not in (None, self._size):
@@ -98,13 +101,13 @@ class Download:
                 f"{self._what}: asked for bytes from {begin} of {self._size}, the registry sends {text!r}"
             )
 
-    def _check_length(self, answer: Answer) -> None:
+    def _check_length(self, answer: "Answer") -> None:
         """Say at once that a blob has the wrong size, where the registry says its size."""
         length = answer.headers.get("Content-Length", "")
         if length.isascii() and length.isdecimal() and int(length) != self._size:
             raise DigestMismatch(self._what, f"{self._size} bytes", f"{length} bytes")
 
-    def _skip(self, answer: Answer, count: int) -> None:
+    def _skip(self, answer: "Answer", count: int) -> None:
         """Read what was read already, from a registry that knows no ranges."""
         while count:
             data = answer.read(min(count, CHUNK))

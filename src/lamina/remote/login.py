@@ -5,8 +5,8 @@ from ..oci.reference import DEFAULT_DOMAIN
 from . import answers, origins
 from .answers import Unauthorized
 from .client import Client
-from .connections import Request
 from .credentials import Credential, One
+from .request import Request
 from .settings import Settings
 
 

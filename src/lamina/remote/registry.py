@@ -17,22 +17,21 @@ from urllib.parse import urlencode
 import msgspec
 
 from ..content.contract import ContentNotFound, Source, Target
-from ..errors import LaminaError, NotSupported, PermissionDenied
+from ..errors import NotSupported, PermissionDenied
 from ..oci import codec, digest, manifest, mediatypes
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Index, Manifest
 from ..oci.reference import Reference
 from ..streams import DigestMismatch, Reader, Verified, read_small
-from . import answers, headers, origins
+from . import answers, headers
 from .answers import InvalidAnswer, RegistryUnavailable
+from .asking import Asking
 from .download import Download
-from .origins import Origin, Place
-from .upload import Upload, UploadLost, Wire
+from .upload import Upload, UploadLost
 
 if TYPE_CHECKING:
     from .client import Client
     from .connections import Answer
-    from .tokens import Authorizer
 
 _DOCUMENTS = mediatypes.MANIFESTS | mediatypes.INDEXES
 _ACCEPT = ", ".join(
@@ -59,11 +58,9 @@ class Registry(Source, Target):
     def __init__(self, reference: Reference, client: "Client") -> None:
         self.reference = Reference(reference.domain, reference.path)
         self._client = client
-        self._places = origins.places(reference.domain, client.settings)
+        self._asking = Asking(self.reference, client)
         self._documents: dict[Digest, bytes] = {}
         self._begun: dict[Digest, Upload] = {}
-        scope = f"repository:{reference.path}"
-        self._pull, self._push = frozenset({f"{scope}:pull"}), frozenset({f"{scope}:pull,push"})
 
     def resolve(self, name: str) -> Descriptor:
         """Return what a tag or a digest stands for: by HEAD, and by GET from a registry that does not say enough then.
@@ -75,13 +72,11 @@ class Registry(Source, Target):
         """
         what = self._manifest(name)
         try:
-            with self._read("HEAD", f"manifests/{name}", what, {"Accept": _ACCEPT}) as answer:
-                described = _described(answer)
+            described = self._asking.read("HEAD", f"manifests/{name}", what, _described, {"Accept": _ACCEPT})
         except (RegistryUnavailable, NotSupported):
             described = None
         if described is None:
-            with self._read("GET", f"manifests/{name}", what, {"Accept": _ACCEPT}) as answer:
-                described = self._received(answer, name, what)
+            described = self.fetch(name)[0]
         if ":" in name and described.digest != name:
             raise DigestMismatch(what, name, described.digest)
         return described
@@ -105,7 +100,7 @@ class Registry(Source, Target):
         accept = {"Accept": descriptor.media_type} if is_document else {}
 
         def get(more: Mapping[str, str]) -> "Answer":
-            return self._read("GET", f"{kind}/{content}", what, {**accept, **more})
+            return self._asking.read("GET", f"{kind}/{content}", what, lambda answer: answer, {**accept, **more})
 
         tries = self._client.settings.attempts
         stream = Download(get, self._client.wait, tries, descriptor.size, offset, what)
@@ -120,7 +115,7 @@ class Registry(Source, Target):
         path = f"{'manifests' if is_document else 'blobs'}/{content}"
         what = self._manifest(content) if is_document else self._blob(content)
         try:
-            with self._write("HEAD", path, what, {"Accept": _ACCEPT} if is_document else {}):
+            with self._asking.write("HEAD", path, what, {"Accept": _ACCEPT} if is_document else {}):
                 return True
         except ContentNotFound:
             return False
@@ -172,12 +167,12 @@ class Registry(Source, Target):
         query = urlencode({"mount": descriptor.digest, "from": repository})
         more = frozenset({f"repository:{repository}:pull"})
         try:
-            answer = self._write("POST", f"blobs/uploads/?{query}", self._blob(descriptor.digest), scopes=more)
+            answer = self._asking.write("POST", f"blobs/uploads/?{query}", self._blob(descriptor.digest), scopes=more)
         except PermissionDenied:
             return False
         with answer:
             if answer.status == 202:
-                self._begun[descriptor.digest] = Upload(self._wire(), answer, self._blob(descriptor.digest))
+                self._begun[descriptor.digest] = Upload(self._asking.wire(), answer, self._blob(descriptor.digest))
             return answer.status == 201
 
     def tags(self, n: int = 1000, last: str = "") -> Iterator[str]:
@@ -195,10 +190,8 @@ class Registry(Source, Target):
         """
         seen = {path}
         while path:
-            with self._read("GET", path, what) as answer:
-                yield self._small(answer, what)
-                target = headers.next_page(answer.headers.get("Link", ""))
-                path = self._inner(answer, target, what) if target else ""
+            raw, path = self._asking.read("GET", path, what, lambda answer: self._page(answer, what))
+            yield raw
             if path in seen or len(seen) > _MOST_PAGES:
                 raise InvalidAnswer(f"{what}: the registry's list has no end")
             seen.add(path)
@@ -211,7 +204,7 @@ class Registry(Source, Target):
         """
         more = frozenset({f"repository:{self.reference.path}:delete"})
         with contextlib.suppress(ContentNotFound):
-            self._write("DELETE", f"manifests/{name}", self._manifest(name), scopes=more).close()
+            self._asking.write("DELETE", f"manifests/{name}", self._manifest(name), scopes=more).close()
         self._documents.pop(Digest(name), None)
 
     def fetch(self, name: str) -> tuple[Descriptor, bytes]:
@@ -223,9 +216,8 @@ class Registry(Source, Target):
             DigestMismatch: it is not what the digest says.
         """
         what = self._manifest(name)
-        with self._read("GET", f"manifests/{name}", what, {"Accept": _ACCEPT}) as answer:
-            descriptor = self._received(answer, name, what)
-        return descriptor, self._documents[descriptor.digest]
+        take = lambda answer: self._received(answer, name, what)  # noqa: E731
+        return self._asking.read("GET", f"manifests/{name}", what, take, {"Accept": _ACCEPT})
 
     def _upload(self, descriptor: Descriptor, stream: Reader) -> None:
         start = stream.tell() if isinstance(stream, io.IOBase) and stream.seekable() else None
@@ -247,105 +239,41 @@ class Registry(Source, Target):
         algorithm, _ = digest.split(digest.parse(descriptor.digest))
         query = "" if algorithm == "sha256" else f"?digest-algorithm={algorithm}"
         what = self._blob(descriptor.digest)
-        with self._write("POST", f"blobs/uploads/{query}", what) as answer:
-            return Upload(self._wire(), answer, what)
-
-    def _wire(self) -> Wire:
-        from .connections import Request  # noqa: PLC0415 - it is loaded
-
-        _, authorizer = self._registry()
-
-        def ask(method: str, url: str, more: Mapping[str, str], body: bytes | None, tries: int) -> "Answer":
-            return self._client.open(Request(method, url, self._push, more, body), authorizer, tries=tries)
-
-        return Wire(ask, self._client.wait, self._client.elsewhere, self._client.settings.attempts)
+        with self._asking.write("POST", f"blobs/uploads/{query}", what) as answer:
+            return Upload(self._asking.wire(), answer, what)
 
     def _put(self, descriptor: Descriptor, raw: bytes, name: str) -> "Answer":
         what = self._manifest(name)
         kind = {"Content-Type": descriptor.media_type}
-        answer = self._write("PUT", f"manifests/{name}", what, kind, raw)
+        answer = self._asking.write("PUT", f"manifests/{name}", what, kind, raw)
         theirs = answer.headers.get("Docker-Content-Digest", descriptor.digest)
         if theirs != descriptor.digest and theirs.startswith(digest.split(descriptor.digest)[0] + ":"):
             answer.close()
             raise DigestMismatch(what, descriptor.digest, answers.printable(theirs)[:200])
         return answer
 
-    def _read(self, method: str, path: str, what: str, more: Mapping[str, str] | None = None) -> "Answer":
-        """Ask the mirrors, then the registry; return the first good answer."""
-        *mirrors, _ = self._places
-        for place in mirrors:
-            if not self._client.is_down(place):
-                with contextlib.suppress(LaminaError):
-                    return self._mirrored(place, method, path, what, more or {})
-        origin, authorizer = self._registry()
-        from .connections import Request  # noqa: PLC0415 - it is loaded
+    def _page(self, answer: "Answer", what: str) -> tuple[bytes, str]:
+        """Return a page of a list, and where the next one is."""
+        with answer:
+            target = headers.next_page(answer.headers.get("Link", ""))
+            return self._small(answer, what), self._asking.inner(answer, target, what) if target else ""
 
-        request = Request(method, self._url(origin, path), self._pull, more or {})
-        return _good(self._client.open(request, authorizer), what)
-
-    def _mirrored(self, place: Place, method: str, path: str, what: str, more: Mapping[str, str]) -> "Answer":
-        """Ask a mirror, once; one that does not answer is not asked again."""
-        from .connections import Request  # noqa: PLC0415 - it is loaded
-
-        try:
-            origin = self._client.origin(place)
-            authorizer = self._client.authorizer(origin, place.host)
-            request = Request(method, self._url(origin, path), self._pull, more)
-            return _good(self._client.open(request, authorizer, tries=1), what)
-        except RegistryUnavailable:
-            self._client.pass_over(place)
-            raise
-
-    def _write(
-        self,
-        method: str,
-        path: str,
-        what: str,
-        more: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        scopes: frozenset[str] = frozenset(),
-    ) -> "Answer":
-        """Ask the registry itself."""
-        from .connections import Request  # noqa: PLC0415 - it is loaded
-
-        origin, authorizer = self._registry()
-        wanted = (self._pull if method == "HEAD" else self._push) | scopes
-        request = Request(method, self._url(origin, path), wanted, more or {}, body)
-        return _good(self._client.open(request, authorizer), what)
-
-    def _registry(self) -> "tuple[Origin, Authorizer]":
-        origin = self._client.origin(self._places[-1])
-        return origin, self._client.authorizer(origin, self.reference.domain)
-
-    def _url(self, origin: Origin, path: str) -> str:
-        return f"{origin}/v2/{self.reference.path}/{path}"
-
-    def _inner(self, answer: "Answer", target: str, what: str) -> str:
-        """Return the next page's path within the repository: whoever answers, answers for it too."""
-        url = self._client.elsewhere(answer, target)
-        begin = self._url(origins.of_url(answer.url), "")
-        if not url.startswith(begin):
-            raise InvalidAnswer(f"{what}: the registry's list goes on elsewhere: {url[:200]!r}")
-        return url.removeprefix(begin)
-
-    def _received(self, answer: "Answer", name: str, what: str) -> Descriptor:
+    def _received(self, answer: "Answer", name: str, what: str) -> tuple[Descriptor, bytes]:
         """Read a document, check it against its digest, and remember it."""
-        raw = self._small(answer, what)
+        with answer:
+            raw = self._small(answer, what)
         theirs = name if ":" in name else answer.headers.get("Docker-Content-Digest", "")
         try:
             expected = digest.parse(theirs) if theirs else digest.of(raw)
         except digest.InvalidDigest as error:
             raise InvalidAnswer(f"{what}: the registry gives an invalid digest, {theirs[:200]!r}") from error
-        whole = Verified(io.BytesIO(raw), expected, what=what)
-        whole.read(-1)
+        Verified(io.BytesIO(raw), expected, what=what).read(-1)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-        if kind not in _DOCUMENTS:
-            kind = _kind(raw, what)
         self._remember(expected, raw)
-        return Descriptor(kind, expected, len(raw))
+        return Descriptor(kind if kind in _DOCUMENTS else _kind(raw, what), expected, len(raw)), raw
 
     def _small(self, answer: "Answer", what: str) -> bytes:
-        return read_small(answer, codec.LIMIT, what)
+        return read_small(answer.within(self._client.settings.document_timeout), codec.LIMIT, what)
 
     def _remember(self, content: Digest, raw: bytes) -> None:
         self._documents[content] = raw
@@ -361,16 +289,9 @@ class Registry(Source, Target):
         return f"blob {content} of {self.reference.familiar_name}"
 
 
-def _good(answer: "Answer", what: str) -> "Answer":
-    """Return an answer that is no error."""
-    if answer.status in (200, 201, 202, 204, 206):
-        return answer
-    with answer:
-        raise answers.error(answer, what)
-
-
 def _described(answer: "Answer") -> Descriptor | None:
     """Return what the headers of a HEAD describe, if they do so in full."""
+    answer.close()
     length = answer.headers.get("Content-Length", "")
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
     if kind not in _DOCUMENTS or not (length.isascii() and length.isdecimal() and len(length) < 10):

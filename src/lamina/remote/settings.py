@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True):
         patience: the longest wait before the next try, in seconds.
         connect_timeout: seconds until a connection must be there.
         read_timeout: seconds within which something must arrive.
+        document_timeout: seconds within which a manifest or a list must have arrived whole.
         piece: bytes of a blob that are sent, and kept in memory, at a time.
     """
 
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
     patience: float = 60.0
     connect_timeout: float = 15.0
     read_timeout: float = 60.0
+    document_timeout: float = 120.0
     piece: int = 8 << 20
 
 

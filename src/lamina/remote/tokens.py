@@ -18,6 +18,7 @@ from .answers import InvalidAnswer, Unauthorized
 from .credentials import Credential
 from .headers import Challenge, challenges
 from .origins import Origin, of_url
+from .request import Scopes
 
 _CLIENT = "lamina"
 _SHORTEST = 60.0
@@ -27,8 +28,6 @@ _EARLY = 5.0
 """Seconds before its end from which a token is not used any more."""
 
 _LONGEST = 86400.0
-
-Scopes = frozenset[str]
 
 
 class Wanted(NamedTuple):

@@ -10,7 +10,7 @@ A piece stays in memory until the registry has it, so what breaks is sent again 
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from ..errors import LaminaError
@@ -18,8 +18,10 @@ from ..oci.manifest import Descriptor
 from ..streams import Reader, Verified
 from . import answers
 from .answers import InvalidAnswer, RegistryUnavailable
-from .connections import Answer
 from .headers import received
+
+if TYPE_CHECKING:
+    from .connections import Answer
 
 _LARGEST_MINIMUM = 256 << 20
 _UNSURE = frozenset({408, 416, 429, 500, 502, 503, 504})
@@ -42,16 +44,16 @@ class Wire(NamedTuple):
         tries: how often something is sent that does not arrive.
     """
 
-    ask: Callable[[str, str, Mapping[str, str], bytes | None, int], Answer]
+    ask: Callable[[str, str, Mapping[str, str], bytes | None, int], "Answer"]
     wait: Callable[[int], None]
-    elsewhere: Callable[[Answer, str], str]
+    elsewhere: Callable[["Answer", str], str]
     tries: int
 
 
 class Upload:
     """One upload that a registry has begun, with the answer `begun`; `what` names the blob in messages."""
 
-    def __init__(self, wire: Wire, begun: Answer, what: str) -> None:
+    def __init__(self, wire: Wire, begun: "Answer", what: str) -> None:
         self._wire = wire
         self._what = what
         self._minimum = _minimum(begun)
@@ -133,7 +135,7 @@ class Upload:
             self._move(answer)
             return received(answer.headers.get("Range", "")) or 0
 
-    def _move(self, answer: Answer) -> None:
+    def _move(self, answer: "Answer") -> None:
         if location := answer.headers.get("Location"):
             self._location = self._wire.elsewhere(answer, location)
 
@@ -147,7 +149,7 @@ def _piece(stream: Reader, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _minimum(answer: Answer) -> int:
+def _minimum(answer: "Answer") -> int:
     """Return the least that a registry wants a piece to be, if that is sensible."""
     text = answer.headers.get("OCI-Chunk-Min-Length", "")
     return min(int(text), _LARGEST_MINIMUM) if text.isascii() and text.isdecimal() and len(text) < 12 else 0
