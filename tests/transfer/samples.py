@@ -19,7 +19,7 @@ def make(engine: Engine) -> None:
     """Make `site:1`, of two layers, and `site:2`, of one more."""
     with engine.edit(created=0) as edit:
         edit.append(io.BytesIO(tars.tar(tars.directory("www"), tars.file("www/index", noise(1, 50_000)))), "a site")
-        edit.append(io.BytesIO(tars.tar(tars.file("www/more", noise(2, 300_000)), tars.hardlink("www/l", "www/index"))))
+        edit.append(io.BytesIO(tars.tar(tars.file("www/more", noise(2, 300_000)), tars.hardlink("www/l", "www/more"))))
         edit.set(cmd=["/serve"], labels={"team": "web"})
         edit.commit("site:1")
     with engine.edit("site:1", created=1) as edit:
