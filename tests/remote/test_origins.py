@@ -133,6 +133,17 @@ def test_origins(url: str, expected: Origin) -> None:
     assert origins.of_url(str(expected)) == expected
 
 
+def test_how_one_that_is_named_insecure_is_spoken_to(certificates: Certificates, client: Client) -> None:
+    with Server(Library()) as plain, Server(Library(), certificates.context()) as proven:
+        for server, scheme in ((plain, "http"), (proven, "https")):
+            port = int(server.host.rpartition(":")[2])
+            for order in (("https", "http"), ("http", "https")):
+                with Client(Settings(certificates="", connect_timeout=2, read_timeout=2)) as asking:
+                    assert asking.origin(Place(server.host, order)) == Origin(scheme, "127.0.0.1", port)
+    with pytest.raises(RegistryUnavailable):
+        repository(client, plain.host).resolve("1")
+
+
 class TestDaemonJson:
     def test_it(self, tmp_path: pathlib.Path) -> None:
         path = tmp_path / "daemon.json"
