@@ -500,6 +500,15 @@ class TestUploads:
         with Server(uploads) as server, pytest.raises(ResourceExhausted if status == 413 else LaminaError):
             repository(client, server.host).push(self.DESCRIBED, NoSeek(self.DATA))
 
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+    def test_a_mount_that_is_refused(self, client: Client, status: int) -> None:
+        uploads = Uploads(lambda asked, _: Reply(status) if "mount=" in asked.path else None)
+        with Server(uploads) as server:
+            place = repository(client, server.host)
+            assert not place.mount(self.DESCRIBED, "c/d")
+            place.push(self.DESCRIBED, NoSeek(self.DATA))
+        assert uploads.taken == {self.DESCRIBED.digest: self.DATA}
+
     def test_nowhere(self, client: Client) -> None:
         uploads = Uploads(lambda asked, _: Reply(202) if asked.method == "POST" else None)
         with Server(uploads) as server, pytest.raises(InvalidAnswer, match="does not say where"):

@@ -8,6 +8,9 @@ from . import registries
 from .parser import Parser, number
 from .shell import Shell
 
+_PAGE = 1000
+"""The most tags that registries give at a time."""
+
 
 def parser(summary: str) -> Parser:
     """Return the command's parser."""
@@ -29,7 +32,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     if options.limit < 0:
         raise InvalidArgument(f"invalid limit {options.limit}: it is 0 or more")
     with registries.client(shell) as client:
-        found = Registry(named, client).tags(options.limit or 1000, options.last)
+        found = Registry(named, client).tags(min(options.limit or _PAGE, _PAGE), options.last)
         for tag in islice(found, options.limit or None):
             shell.line(tag)
     return 0

@@ -24,7 +24,7 @@ from ..oci.manifest import Descriptor, Index, Manifest
 from ..oci.reference import Reference
 from ..streams import DigestMismatch, Reader, Verified, read_small
 from . import answers, headers
-from .answers import InvalidAnswer, RegistryUnavailable
+from .answers import InvalidAnswer, Refused
 from .asking import Asking
 from .download import Download
 from .upload import Upload, UploadLost
@@ -73,7 +73,7 @@ class Registry(Source, Target):
         what = self._manifest(name)
         try:
             described = self._asking.read("HEAD", f"manifests/{name}", what, _described, {"Accept": _ACCEPT})
-        except (RegistryUnavailable, NotSupported):
+        except NotSupported:
             described = None
         if described is None:
             described = self.fetch(name)[0]
@@ -162,13 +162,13 @@ class Registry(Source, Target):
     def mount(self, descriptor: Descriptor, repository: str) -> bool:
         """Have a blob from another repository (`library/busybox`) of the same registry; tell whether that was done.
 
-        If not, the registry has begun an upload, which the next `push` of this blob uses.
+        If not, the registry may have begun an upload, which the next `push` of this blob uses.
         """
         query = urlencode({"mount": descriptor.digest, "from": repository})
         more = frozenset({f"repository:{repository}:pull"})
         try:
             answer = self._asking.write("POST", f"blobs/uploads/?{query}", self._blob(descriptor.digest), scopes=more)
-        except PermissionDenied:
+        except (ContentNotFound, NotSupported, PermissionDenied, Refused):
             return False
         with answer:
             if answer.status == 202:
