@@ -16,10 +16,18 @@ if TYPE_CHECKING:
 
 def settings(shell: "Shell") -> "Settings":
     """Return how to meet registries."""
+    import msgspec
+
     from ..remote import settings as found
 
     certificates = shell.environment.get("LAMINA_CERTS_D") or found.CERTIFICATES
-    return found.read(shell.environment.get("LAMINA_DAEMON_JSON") or found.DAEMON, certificates)
+    file = found.read(shell.environment.get("LAMINA_DAEMON_JSON") or found.DAEMON, certificates)
+    http, https, without = (_either_case(shell, name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"))
+    return msgspec.structs.replace(file, proxies=found.Proxies(http, https, tuple(filter(None, without.split(",")))))
+
+
+def _either_case(shell: "Shell", name: str) -> str:
+    return shell.environment.get(name) or shell.environment.get(name.lower(), "")
 
 
 def keychain(shell: "Shell") -> "DockerConfig":

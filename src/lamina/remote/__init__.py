@@ -8,6 +8,7 @@ asking        which of the places of a repository is asked what
 client        who we are, redirects, patience; shared by the repositories of a process
 connections   what is kept open to hosts; the only module that speaks to urllib3
 origins       where a registry is: mirrors, plain HTTP, certificates
+proxies       by which proxy a host is reached
 tokens        who we are to a registry: basic and bearer
 login         trying a name and a password
 credentials   who a person is, and where that is kept

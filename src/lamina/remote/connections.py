@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPSConnection
@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from .. import __version__
 from ..errors import Cancelled
 from ..streams import chunks
-from . import answers, origins
+from . import answers, origins, proxies
 from .answers import Broken, RegistryUnavailable
 from .origins import Origin, Place
 from .request import Request
@@ -120,7 +120,7 @@ class Connections:
         try:
             response = self._pool(origin).urlopen(
                 request.method,
-                _target(request.url),
+                self._target(request.url, origin),
                 body=request.body,
                 headers={"User-Agent": f"lamina/{__version__}", **request.headers},
                 retries=False,
@@ -141,16 +141,23 @@ class Connections:
 
     def _new_pool(self, origin: Origin) -> urllib3.HTTPConnectionPool:
         timeout = urllib3.Timeout(connect=self._settings.connect_timeout, read=self._settings.read_timeout)
-        if origin.scheme == "http":
-            return urllib3.HTTPConnectionPool(origin.host, origin.port, timeout=timeout, maxsize=_CONNECTIONS)
-        host = str(origin).removeprefix("https://")
-        context = origins.context(host, self._settings)
-        pool = urllib3.HTTPSConnectionPool(
-            origin.host, origin.port, timeout=timeout, maxsize=_CONNECTIONS, ssl_context=context
-        )
-        if context.verify_mode == ssl.CERT_NONE:
+        options: dict[str, Any] = {"timeout": timeout, "maxsize": _CONNECTIONS}
+        if origin.scheme == "https":
+            host = str(origin).removeprefix("https://")
+            options["ssl_context"] = origins.context(host, self._settings)
+        proxy = proxies.choose(self._settings.proxies, origin)
+        manager = _through(proxy, options) if proxy else urllib3.PoolManager(**options)
+        pool = manager.connection_from_host(origin.host, origin.port, origin.scheme)
+        if origin.scheme == "https" and options["ssl_context"].verify_mode == ssl.CERT_NONE:
             pool.ConnectionCls = _Unverified
         return pool
+
+    def _target(self, url: str, origin: Origin) -> str:
+        """Return what of a URL is told to who is asked: all of it to a proxy of HTTP (RFC 9112, section 3.2)."""
+        if origin.scheme == "http" and proxies.choose(self._settings.proxies, origin):
+            return url
+        parts = urlsplit(url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def _find(self, place: Place) -> Origin:
         """Ask a registry in each way that is allowed, if there is more than one, until it answers."""
@@ -170,10 +177,13 @@ class _Unverified(HTTPSConnection):
         self.is_verified = True
 
 
-def _target(url: str) -> str:
-    """Return what of a URL its host is told (RFC 9112, section 3.2.1)."""
-    parts = urlsplit(url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+def _through(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
+    """Return what makes connections through a proxy, whose URL may have a name and a password."""
+    parts = urlsplit(proxy)
+    who = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
+    said = urllib3.make_headers(proxy_basic_auth=who) if who else None
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return urllib3.ProxyManager(bare, proxy_headers=said, **options)
 
 
 def _why(error: BaseException) -> str:

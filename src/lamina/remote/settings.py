@@ -13,6 +13,19 @@ CERTIFICATES = "/etc/docker/certs.d"
 DAEMON = "/etc/docker/daemon.json"
 
 
+class Proxies(msgspec.Struct, frozen=True):
+    """The proxies for hosts of each scheme, as URLs, and those that are reached without."""
+
+    http: str = ""
+    https: str = ""
+    without: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return "Proxies(...)"  # a URL may have a password
+
+    __str__ = __repr__
+
+
 class Settings(msgspec.Struct, frozen=True):
     """How to meet registries.
 
@@ -21,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
             those of this machine may always.
         mirrors: URLs that are asked before docker.io, in this order, for what is read.
         certificates: the folder with `<host:port>/{*.crt,*.cert,*.key}`.
+        proxies: by which proxies hosts are reached.
         attempts: how often something is tried that may go better next time.
         patience: the longest wait before the next try, in seconds.
         connect_timeout: seconds until a connection must be there.
@@ -32,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True):
     insecure: tuple[str, ...] = ()
     mirrors: tuple[str, ...] = ()
     certificates: str = CERTIFICATES
+    proxies: Proxies = Proxies()
     attempts: int = 5
     patience: float = 60.0
     connect_timeout: float = 15.0
