@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from typing import Generic, TypeVar
 
@@ -65,7 +65,7 @@ _Message = _Made | _Status | _Progress | _Problem | _Failed
 
 def crew(
     count: int, work: Callable[[int, Report], Made], kind: type[Made], most: int, report: Report
-) -> Iterator[tuple[int, Made]]:
+) -> Generator[tuple[int, Made], None, None]:
     """Call `work` with each number below `count`; yield the number and what was made, as it comes.
 
     The first error ends the crew, and is raised here; so does leaving off before the end. No process of the crew
