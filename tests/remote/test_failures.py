@@ -2,11 +2,14 @@
 
 import io
 import itertools
+import pathlib
 import random
+import signal
 import threading
 from collections.abc import Callable, Iterable
 
 import pytest
+from tests.cli.place import Lamina
 from tests.remote.conftest import repository
 from tests.remote.servers import Asked, Library, Reply, Server
 
@@ -531,3 +534,34 @@ class TestUploads:
         with Server(library) as server, pytest.raises(ContentNotFound, match=gone):
             move(repository(client, server.host), target, root)
         assert not target.has(root)
+
+
+def test_interrupted(tmp_path: pathlib.Path) -> None:
+    """^C while two layers are silent: the command ends at once, and leaves no half of anything."""
+    library, silence, begun = Library(), threading.Event(), threading.Semaphore(0)
+    library.image(b"one" * 100, b"two" * 100)
+
+    def before(asked: Asked) -> Reply | None:
+        if "/blobs/" not in asked.path or library.kinds[asked.path.rpartition("/")[2]] != mediatypes.OCI_LAYER:
+            return None
+
+        def silent() -> Iterable[bytes]:
+            yield b"t"
+            begun.release()
+            silence.wait(60)
+
+        return Reply(200, body=silent())
+
+    library.before = before
+    with Server(library) as server:
+        lamina = Lamina(str(tmp_path / "store"), env={"DOCKER_CONFIG": str(tmp_path)})
+        copying = lamina.start("copy", f"docker://{server.host}/a:1", f"oci:{tmp_path}/layout")
+        for _ in range(2):
+            assert begun.acquire(timeout=30)
+        copying.send_signal(signal.SIGINT)
+        out, error = copying.communicate(timeout=20)
+        silence.set()
+    assert (copying.returncode, out) == (130, b"")
+    assert b"Traceback" not in error
+    left = [path.name for path in (tmp_path / "layout").rglob("*") if path.is_file()]
+    assert not [name for name in left if name.startswith(".tmp-") or name == "index.json"]

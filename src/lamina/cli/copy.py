@@ -111,17 +111,17 @@ def _write(place: Place, source: "Source", done: "Finished", shell: Shell, clien
     elif place.kind == "store:":
         with tempfile.TemporaryDirectory() as folder:
             layout = Layout(folder)
-            _move(source, layout, done, shell)
+            _move(source, layout, done, shell, client)
             layout.tag(done.root, str(reference.parse(place.where).tagged()))
             shell.engine.load_folder(folder, "")
     elif place.kind == "oci:":
         layout = Layout(place.where)
-        _move(source, layout, done, shell)
+        _move(source, layout, done, shell, client)
         tag = reference.parse(done.name).tag if done.name else ""
         layout.tag(done.root, place.name or tag or reference.DEFAULT_TAG)
     else:
         with places.writing(place.where, for_docker=place.kind == "docker-archive:") as archive:
-            _move(source, archive.target, done, shell, workers=1)
+            _move(source, archive.target, done, shell, client, workers=1)
             archive.finish(source, done._replace(name=place.name or done.name))
 
 
@@ -133,12 +133,14 @@ def _into_registry(name: str, source: "Source", done: "Finished", shell: Shell, 
     if named.digest and named.digest != done.root.digest:
         raise InvalidArgument(f"{named.familiar} cannot be the name of {done.root.digest}: a digest is not chosen")
     target = Registry(named, client)
-    _move(source, target, done, shell)
+    _move(source, target, done, shell, client)
     if named.tag:
         target.tag(done.root, named.tag)
 
 
-def _move(source: "Source", target: "Target", done: "Finished", shell: Shell, workers: int = 4) -> None:
+def _move(
+    source: "Source", target: "Target", done: "Finished", shell: Shell, client: "Client", workers: int = 4
+) -> None:
     from ..remote.moving import move
 
-    move(source, target, done.root, shell.report, workers)
+    move(source, target, done.root, shell.report, workers, client.cancel)

@@ -55,8 +55,8 @@ class Client:
         self.close()
 
     def cancel(self) -> None:
-        """End all waiting, and begin nothing more: it is answered by `Cancelled`."""
-        self._connections.cancelled.set()
+        """End all waiting and reading, and begin nothing more: it is answered by `Cancelled`."""
+        self._connections.cancel()
 
     def origin(self, place: Place) -> Origin:
         """Return where a registry answers; see `Connections.origin`."""

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
@@ -46,6 +47,11 @@ class Answer:
         self._end = time.monotonic() + seconds
         return self
 
+    def abort(self) -> None:
+        """End the reading of the body, also one that is waiting in another thread, in `Broken`."""
+        with contextlib.suppress(HTTPError, OSError, ValueError, RuntimeError):
+            self._response.shutdown()
+
     def read(self, size: int = -1, /) -> bytes:
         """Return a piece of the body as it was sent: what has come by now, and something in any case but at the end.
 
@@ -80,13 +86,14 @@ class Answer:
 
 
 class Connections:
-    """Connections to any number of hosts, until `close`; `cancelled` forbids new requests."""
+    """Connections to any number of hosts, until `close`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.RLock()
         self._pools: dict[Origin, urllib3.HTTPConnectionPool] = {}
         self._origins: dict[str, Origin] = {}
+        self._answers: weakref.WeakSet[Answer] = weakref.WeakSet()
         self.cancelled = threading.Event()
 
     def close(self) -> None:
@@ -95,6 +102,13 @@ class Connections:
             for pool in self._pools.values():
                 pool.close()
             self._pools.clear()
+
+    def cancel(self) -> None:
+        """Begin nothing more, and end what is being read."""
+        self.cancelled.set()
+        with self._lock:
+            for answer in list(self._answers):
+                answer.abort()
 
     def origin(self, place: Place) -> Origin:
         """Return where a registry answers, found out once.
@@ -112,7 +126,7 @@ class Connections:
 
         Raises:
             RegistryUnavailable: there is none.
-            Cancelled: by `cancelled`.
+            Cancelled: by `cancel`.
         """
         if self.cancelled.is_set():
             raise Cancelled("cancelled")
@@ -131,7 +145,10 @@ class Connections:
             )
         except (HTTPError, OSError, UnicodeError) as error:
             raise RegistryUnavailable(f"{origin} cannot be reached: {_why(error)}") from error
-        return Answer(response, request.url, request.method)
+        answer = Answer(response, request.url, request.method)
+        with self._lock:
+            self._answers.add(answer)
+        return answer
 
     def _pool(self, origin: Origin) -> urllib3.HTTPConnectionPool:
         with self._lock:

@@ -28,7 +28,14 @@ _ELSEWHERE = frozenset(
 """Layers that may not be distributed: they stay where their URLs say."""
 
 
-def move(source: Source, target: Target, root: Descriptor, report: Report = ignore, workers: int = WORKERS) -> None:
+def move(
+    source: Source,
+    target: Target,
+    root: Descriptor,
+    report: Report = ignore,
+    workers: int = WORKERS,
+    cancel: Callable[[], None] = lambda: None,
+) -> None:
     """Move content with all that it points to; what the target has is neither read nor sent.
 
     Args:
@@ -37,20 +44,24 @@ def move(source: Source, target: Target, root: Descriptor, report: Report = igno
         root: a manifest, an index, or a blob.
         report: hears of every blob.
         workers: how many blobs may be under way.
+        cancel: called when this thread is interrupted, to end what the others wait for: `Client.cancel`.
 
     Raises:
         ContentNotFound: the source lacks something.
         DigestMismatch: something is not what its descriptor says.
         InvalidDocument: a manifest is malformed, or indexes lie too deep.
     """
-    _Moving(source, target, report, workers).graph(root, 0)
+    _Moving(source, target, report, workers, cancel).graph(root, 0)
 
 
 class _Moving:
     """One move, whose blobs all end early when one fails."""
 
-    def __init__(self, source: Source, target: Target, report: Report, workers: int) -> None:
-        self._source, self._target, self._report, self._workers = source, target, report, workers
+    def __init__(
+        self, source: Source, target: Target, report: Report, workers: int, cancel: Callable[[], None]
+    ) -> None:
+        self._source, self._target, self._report = source, target, report
+        self._workers, self._cancel = workers, cancel
         self._over = threading.Event()
         self._mount = _mounting(source, target)
 
@@ -79,14 +90,18 @@ class _Moving:
         with ThreadPoolExecutor(min(self._workers, len(blobs))) as pool:
             futures = [pool.submit(self._one, blob) for blob in blobs]
             try:
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                wait(futures, return_when=FIRST_EXCEPTION)
+            except BaseException:
+                self._over.set()
+                self._cancel()
+                raise
             finally:
-                failed = not all(future.done() and future.exception() is None for future in futures)
-                if failed:
+                if not all(future.done() and future.exception() is None for future in futures):
                     self._over.set()
                     pool.shutdown(cancel_futures=True)
-        for future in done:
-            future.result()
+        failures = [error for future in futures if not future.cancelled() and (error := future.exception())]
+        if failures:  # the first is why the others were cancelled
+            raise next((error for error in failures if not isinstance(error, Cancelled)), failures[0])
 
     def _one(self, blob: Descriptor) -> None:
         short = digest.short(blob.digest)
