@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from ..content.contract import Source, Target
 from ..content.copying import MAX_NESTING, read
 from ..errors import Cancelled
-from ..events import Progress, Report, Status, ignore
+from ..events import Event, Progress, Report, Status, ignore
 from ..oci import codec, digest, manifest, mediatypes
 from ..oci.manifest import Descriptor
 from ..streams import Reader
@@ -42,7 +42,7 @@ def move(
         source: where from; several threads read it, if there are several workers.
         target: where to; a parent comes after all its children.
         root: a manifest, an index, or a blob.
-        report: hears of every blob.
+        report: hears of every blob, from one thread at a time.
         workers: how many blobs may be under way.
         cancel: called when this thread is interrupted, to end what the others wait for: `Client.cancel`.
 
@@ -60,7 +60,8 @@ class _Moving:
     def __init__(
         self, source: Source, target: Target, report: Report, workers: int, cancel: Callable[[], None]
     ) -> None:
-        self._source, self._target, self._report = source, target, report
+        self._source, self._target, self._hears = source, target, report
+        self._one_at_a_time = threading.Lock()
         self._workers, self._cancel = workers, cancel
         self._over = threading.Event()
         self._mount = _mounting(source, target)
@@ -102,6 +103,10 @@ class _Moving:
         failures = [error for future in futures if not future.cancelled() and (error := future.exception())]
         if failures:  # the first is why the others were cancelled
             raise next((error for error in failures if not isinstance(error, Cancelled)), failures[0])
+
+    def _report(self, event: Event) -> None:
+        with self._one_at_a_time:
+            self._hears(event)
 
     def _one(self, blob: Descriptor) -> None:
         short = digest.short(blob.digest)

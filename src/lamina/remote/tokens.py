@@ -124,7 +124,7 @@ class Authorizer:
         realm = challenge.parameters.get("realm", "")
         self._require_safe(realm)
         service = challenge.parameters.get("service", "")
-        raw = self._fetch(_wanted(realm, service, scopes, credential, self.refresh_token, offline=self._offline))
+        raw = self._fetch(_wanted(realm, service, scopes, credential, offline=self._offline))
         try:
             found = msgspec.json.decode(raw, type=_Token)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -132,7 +132,7 @@ class Authorizer:
         text = found.token or found.access_token
         if not text:
             raise Unauthorized(f"{realm} gave no token for {' '.join(sorted(scopes)) or self.origin}")
-        self.refresh_token = found.refresh_token or self.refresh_token
+        self.refresh_token = found.refresh_token if self._offline else ""
         lasts = min(max(found.expires_in, _SHORTEST), _LONGEST)
         return _Held(_checked(text, realm), now + lasts - _EARLY)
 
@@ -145,14 +145,11 @@ class Authorizer:
             raise InvalidAnswer(f"{self.origin} wants credentials sent in the clear, to {realm}; they were not sent")
 
 
-def _wanted(
-    realm: str, service: str, scopes: Scopes, credential: Credential | None, refresh: str, *, offline: bool
-) -> Wanted:
+def _wanted(realm: str, service: str, scopes: Scopes, credential: Credential | None, *, offline: bool) -> Wanted:
     asked = sorted(scopes)
-    refresh = (credential.identity_token if credential else "") or refresh
-    if refresh:
+    if credential is not None and credential.identity_token:
         form = {"grant_type": "refresh_token", "service": service, "client_id": _CLIENT, "scope": " ".join(asked)}
-        return Wanted(realm, form=urlencode({**form, "refresh_token": refresh}))
+        return Wanted(realm, form=urlencode({**form, "refresh_token": credential.identity_token}))
     query = [("service", service)] * bool(service) + [("scope", scope) for scope in asked]
     basic = ""
     if credential is not None and credential.username:
