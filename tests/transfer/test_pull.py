@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import re
 import signal
 import subprocess
@@ -10,15 +11,19 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.cli.place import Lamina
+from tests.cli.place import BIN, Lamina
 from tests.peers import Failed
 from tests.remote.distribution import Distribution
 from tests.remote.servers import Asked, Library, Reply, Server
 from tests.transfer import samples
 
+from lamina.engine import Engine
+from lamina.events import Event, Status
 from lamina.oci import codec, digest, mediatypes
 from lamina.oci.manifest import Index
 from lamina.oci.platform import host
+from lamina.remote.client import Client
+from lamina.remote.settings import Settings
 
 pytestmark = pytest.mark.root
 
@@ -345,3 +350,45 @@ def _layers(repository: str, tag: str) -> list[str]:
     return [
         layer["digest"].removeprefix("sha256:") for layer in json.loads(_manifest(repository, tag).stdout)["layers"]
     ]
+
+
+def test_bars_on_a_terminal(store: Stores, pushed: str) -> None:
+    second = store("second")
+    second("images")
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [os.path.join(BIN, "lamina"), "pull", f"{pushed}:2"],
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+        env={**second.env, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(slave)
+    said = b"".join(iter(lambda: _read(master), b""))
+    os.close(master)
+    assert process.wait(60) == 0
+    assert said.startswith(b"2: Pulling from x/site\r\n")
+    for layer in _layers(pushed, "2"):
+        assert f"{layer[:12]}: Pull complete".encode() in said
+    assert said.endswith(f"{pushed}:2\r\n".encode())
+
+
+def test_from_python_beside_threads(tmp_path: pathlib.Path) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(5000, 100))
+    heard: list[Event] = []
+    connect = lambda: Client(Settings(certificates=""))  # noqa: E731
+    with Server(library) as server, Engine(str(tmp_path / "store"), "vfs", heard.append, connect=connect) as engine:
+        name = f"{server.host}/a/b:1"
+        [pulled] = engine.pull(name)
+        assert (pulled.image_id, pulled.digest, pulled.is_new) == (sample.image_id, sample.manifest.digest, True)
+        assert not engine.pull(name)[0].is_new
+        assert engine.content()[0].digest == sample.manifest.digest
+    assert Status("Pull complete", sample.layers[0].digest[7:19]) in heard
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 1 << 16)
+    except OSError:  # the other end is closed
+        return b""

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import pathlib
 import re
 from collections.abc import Callable, Iterator
 
@@ -10,7 +11,7 @@ import pytest
 from tests import peers
 from tests.cli.place import Lamina
 from tests.peers import skopeo
-from tests.remote.distribution import Distribution
+from tests.remote.distribution import PASSWORD, USER, Distribution
 from tests.remote.servers import Library, Server
 from tests.transfer import samples
 
@@ -201,6 +202,21 @@ def test_what_is_kept_is_listed_and_pruned(store: Stores) -> None:
         assert lamina("content", "prune", "-f").stdout.startswith(f"Deleted content:\n{sample.manifest.digest}\n")
         assert not lamina("content", "ls", "-q").stdout
         assert lamina("content", "keep").stdout == "layers: 41kB\npartial: 1.07GB\npartial age: 1h\n"
+
+
+def test_who_may(first: Lamina, store: Stores, tmp_path: pathlib.Path) -> None:
+    """Each process that takes part says who we are."""
+    peers.need(Distribution.missing())
+    with Distribution(str(tmp_path / "locked"), locked=True) as registry:
+        name = f"{registry.host}/x/site:2"
+        _tag(first, name)
+        refused = first("push", name, check=False)
+        assert refused.returncode == 1
+        assert "needs 'lamina login'" in refused.stderr
+        for lamina in (first, store("second")):
+            lamina("login", "-u", USER, "--password-stdin", registry.host, input=PASSWORD)
+        assert first("push", name).stdout.count(": Pushed") == 3
+        assert store("second")("pull", name).stdout.count("Pull complete") == 3
 
 
 def _tag(lamina: Lamina, name: str) -> None:
