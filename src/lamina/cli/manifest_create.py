@@ -11,6 +11,7 @@ def parser(summary: str) -> Parser:
     """Return the command's parser."""
     parser = Parser("lamina manifest create [OPTIONS] MANIFEST_LIST MANIFEST [MANIFEST...]", summary)
     parser.flag("-a", "--amend", help="Amend an existing manifest list")
+    registries.insecure(parser)
     parser.arguments(2, None)
     return parser
 
@@ -23,7 +24,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     name, *parts = (reference.parse(text).tagged() for text in options.arguments)
     kept = registries.drafts(shell)
     draft = kept.begin(name, amend=options.amend)
-    with registries.client(shell) as client:
+    with registries.client(shell, name.domain if options.insecure else "") as client:
         for one in parts:
             draft = draft.with_part(drafts.part(client, one))
     kept.put(draft)

@@ -14,6 +14,7 @@ def parser(summary: str) -> Parser:
     parser = Parser("lamina manifest inspect [OPTIONS] IMAGE[:TAG|@DIGEST]", summary)
     parser.option("--platform", value="string", help="Show one platform's manifest of an index: os/arch[/variant]")
     parser.flag("--raw", help="Print the very bytes that the registry has")
+    registries.insecure(parser)
     parser.arguments(1, 1)
     return parser
 
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     from ..remote.registry import Registry
 
     named = reference.parse(options.arguments[0]).tagged()
-    with registries.client(shell) as client:
+    with registries.client(shell, named.domain if options.insecure else "") as client:
         repository = Registry(named, client)
         found, raw = repository.fetch(named.digest or named.tag)
         if options.platform:

@@ -11,6 +11,7 @@ def parser(summary: str) -> Parser:
     """Return the command's parser."""
     parser = Parser("lamina manifest push [OPTIONS] MANIFEST_LIST", summary)
     parser.flag("-p", "--purge", help="Remove the local manifest list after push")
+    registries.insecure(parser)
     parser.arguments(1, 1)
     return parser
 
@@ -23,7 +24,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     name = reference.parse(options.arguments[0]).tagged()
     kept = registries.drafts(shell)
     draft = kept.get(name)
-    with registries.client(shell) as client:
+    with registries.client(shell, name.domain if options.insecure else "") as client:
         shell.line(drafts.publish(client, draft).digest)
     if options.purge:
         kept.remove(name)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..remote.dockerconfig import DockerConfig
     from ..remote.drafts import Drafts
     from ..remote.settings import Settings
+    from .parser import Parser
     from .shell import Shell
 
 
@@ -40,12 +41,22 @@ def keychain(shell: "Shell") -> "DockerConfig":
 
 
 @contextmanager
-def client(shell: "Shell") -> "Iterator[Client]":
-    """Open connections to registries, as the user."""
+def client(shell: "Shell", insecure: str = "") -> "Iterator[Client]":
+    """Open connections to registries, as the user; one registry more may be insecure."""
+    import msgspec
+
     from ..remote.client import Client
 
-    with Client(settings(shell), keychain(shell)) as found:
+    how = settings(shell)
+    if insecure:
+        how = msgspec.structs.replace(how, insecure=(*how.insecure, insecure))
+    with Client(how, keychain(shell)) as found:
         yield found
+
+
+def insecure(parser: "Parser") -> None:
+    """Add the option that lets a command's registry be insecure."""
+    parser.flag("--insecure", help="Allow communication with an insecure registry")
 
 
 def drafts(shell: "Shell") -> "Drafts":
