@@ -1,7 +1,6 @@
 """What a pull or a push says, on standard output as docker does: bars on a terminal, plain lines elsewhere, or JSON."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +34,9 @@ def told(options: argparse.Namespace, shell: "Shell") -> Iterator[Report]:
     if options.quiet:
         yield ignore
     elif options.progress == "json":
-        yield lambda event: shell.line(json.dumps(_document(event)))
+        from ..oci import codec
+
+        yield lambda event: shell.line(codec.encode(_document(event)).decode())
     elif options.progress == "auto" and sys.stdout.isatty():
         with _Bars(shell) as bars:
             yield bars.report
