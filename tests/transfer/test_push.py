@@ -136,6 +136,17 @@ def test_compression_as_asked_for(
     assert second.json("inspect", there)[0]["Id"] == first.json("inspect", "site:2")[0]["Id"]
 
 
+def test_an_image_without_layers(store: Stores, distribution: Distribution) -> None:
+    name = f"{distribution.host}/x/nothing:1"
+    first, second = store("first"), store("second")
+    with first.engine() as engine, engine.edit(created=0) as edit:
+        edit.set(cmd=["/x"])
+        edit.commit(name)
+    first("push", name)
+    second("pull", name)
+    assert second.json("inspect", name)[0]["Id"] == first.json("inspect", name)[0]["Id"]
+
+
 def test_all_tags(first: Lamina, distribution: Distribution) -> None:
     name = f"{distribution.host}/x/site"
     for tag in ("1", "2"):

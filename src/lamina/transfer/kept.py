@@ -77,12 +77,13 @@ def listing(store: Store) -> list[Kept]:
     """Return all that is kept, the latest first."""
     documents = dict(_documents(store))
     used = _used(store, documents)
+    here = {store.layers.get(chain_id).diff_id for chain_id in store.layers}
     found: list[Kept] = []
     for blob in store.content:
         with contextlib.suppress(FileNotFoundError):
             about = os.stat(store.content.path(blob))
             value = documents.get(blob)
-            kind, is_used = (DOCUMENT, blob in used) if value else (LAYER, _is_layer_here(store, blob))
+            kind, is_used = (DOCUMENT, blob in used) if value else (LAYER, store.distribution.diff_id(blob) in here)
             found.append(Kept(blob, kind, media_type(value) if value else "", about.st_size, is_used, about.st_mtime))
     for blob, size, changed in Partials(store.paths.partial).list():
         found.append(Kept(blob, PARTIAL, "", size, in_use=False, changed=changed))
@@ -145,8 +146,3 @@ def _leads(store: Store, value: Manifest | Index, used: set[Digest]) -> bool:
     if isinstance(value, Manifest):
         return value.config.digest in store.images
     return any(child.digest in used for child in value.manifests)
-
-
-def _is_layer_here(store: Store, blob: Digest) -> bool:
-    diff_id = store.distribution.diff_id(blob)
-    return diff_id is not None and any(layer.diff_id == diff_id for layer in map(store.layers.get, store.layers))
