@@ -7,6 +7,8 @@ import ssl
 import subprocess
 
 import pytest
+from tests import peers
+from tests.peers import Tool
 from tests.remote.conftest import repository
 from tests.remote.distribution import PASSWORD, USER, Distribution
 from tests.remote.servers import Answer, Library, Reply, Server
@@ -64,6 +66,7 @@ class Certificates:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    peers.need(Tool("openssl").missing())
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
@@ -282,6 +285,7 @@ class TestCertificates:
 def test_docker_registry_with_tls_and_a_password(
     certificates: Certificates, trusted: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
+    peers.need(Distribution.missing())
     with Distribution(str(tmp_path / "registry"), locked=True, tls=certificates.server) as registry:
         trust(trusted, registry.host, ca_crt=certificates.authority[0])
         known = One(registry.host, Credential(USER, PASSWORD))
