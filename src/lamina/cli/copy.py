@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _KINDS = ("docker://", "oci:", "oci-archive:", "docker-archive:", "store:")
 
+_OF_ONE = {"docker-archive:": "a Docker archive", "store:": "the store"}
+"""What has room for one platform of an image."""
+
 
 class Place(NamedTuple):
     """A place as it was written: its kind, and a path or a name; of a path also the image's name there."""
@@ -51,10 +54,8 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     with registries.client(shell) as client, _source(source_place, shell, client) as (source, found):
         way = [found.descriptor] if options.all else choosing.choose(source, found.descriptor, wanted)
         root = found.descriptor if options.all else way[-1]
-        if target_place.kind == "docker-archive:" and root.media_type in mediatypes.INDEXES:
-            raise InvalidArgument(
-                "a Docker archive has one platform of an image: leave --all away, or use oci-archive:"
-            )
+        if target_place.kind in _OF_ONE and root.media_type in mediatypes.INDEXES:
+            raise InvalidArgument(f"{_OF_ONE[target_place.kind]} has one platform of an image: leave --all away")
         _write(target_place, source, Finished(root, way[-1], found.name), shell, client)
     shell.line(root.digest)
     return 0
