@@ -40,10 +40,13 @@ class _Task(NamedTuple):
     layers: list[int]
 
 
-def bring(
+@contextlib.contextmanager
+def brought(
     store: Store, lease: Lease, repository: Callable[[], Registry], wanted: list[Wanted], report: Report
-) -> list[Wanted]:
-    """Bring in the layers of an image that are missing; return those. They stay as long as the lease.
+) -> Iterator[None]:
+    """Bring in the layers of an image that are missing, for a block that enters the image: they stay as the lease does.
+
+    What came of blobs stays until that block has ended well.
 
     Args:
         store: where to.
@@ -61,7 +64,8 @@ def bring(
     missing = wanted[len(store.rely_on(lease, chain_ids)) :]
     if not missing:
         _say_present(wanted, report)
-        return []
+        yield
+        return
     blobs = {layer.descriptor.digest for layer in missing}
     with Partials(store.paths.partial).held(blobs, lambda blob: report(Status("Waiting", digest.short(blob)))) as held:
         present = store.rely_on(lease, chain_ids)  # another process may have brought in some meanwhile
@@ -73,8 +77,8 @@ def bring(
         except BaseException:
             incoming.discard()
             raise
+        yield
         _settle(store, missing, held)
-    return missing
 
 
 def _say_present(layers: list[Wanted], report: Report) -> None:
@@ -83,7 +87,7 @@ def _say_present(layers: list[Wanted], report: Report) -> None:
 
 
 def _settle(store: Store, missing: list[Wanted], held: dict[Digest, Partial]) -> None:
-    """Let go of the blobs, whose layers are there now, or keep them if that is the policy."""
+    """Let go of the blobs, whose image is there now, or keep them if that is the policy."""
     from . import kept, policy  # noqa: PLC0415 - only where layers came
 
     bound = policy.read(store.paths.policy).layers

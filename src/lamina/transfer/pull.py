@@ -31,7 +31,7 @@ from ..store.names import labels
 from ..store.store import Store
 from ..streams import Reader
 from . import kept
-from .incoming import Wanted, bring
+from .incoming import Wanted, brought
 from .places import Connect, Places
 
 
@@ -99,9 +99,9 @@ def pull(store: Store, places: Places, reference: Reference, report: Report, wan
         found = choose(source, top, chosen)[-1]
         value = manifest.parse(read(source, found), f"manifest {found.digest}")
         assert isinstance(value, Manifest)
-        raw = _bring_image(store, lease, places, reference, value, report)
-        store.content.tag(found, kept.manifest_name(value.config.digest))
-        return _named(store, lease, reference, top.digest, raw, report)
+        with _brought(store, lease, places, reference, value, report) as raw:
+            store.content.tag(found, kept.manifest_name(value.config.digest))
+            return _named(store, lease, reference, top.digest, raw, report)
 
 
 def _tags(places: Places, reference: Reference) -> list[Reference]:
@@ -111,19 +111,21 @@ def _tags(places: Places, reference: Reference) -> list[Reference]:
     return [Reference(reference.domain, reference.path, tag) for tag in tags]
 
 
-def _bring_image(
+@contextlib.contextmanager
+def _brought(
     store: Store, lease: Lease, places: Places, reference: Reference, found: Manifest, report: Report
-) -> bytes:
-    """Bring in the config and the layers of an image; return the config."""
+) -> Iterator[bytes]:
+    """Bring in the config and the layers of an image, for a block that enters it; yield the config."""
     _require_image(found)
     is_here = found.config.digest in store.images
     raw = _config(store, places, reference, found.config)
     image = config.parse(raw, f"image config {found.config.digest}")
     wanted = _layers(image, found)
-    if not is_here or len(store.rely_on(lease, digest.chains(image.diff_ids))) < len(wanted):
-        bring(store, lease, lambda: places.at(reference), wanted, report)
-    _note(store, reference, wanted)
-    return raw
+    with contextlib.ExitStack() as stack:
+        if not is_here or len(store.rely_on(lease, digest.chains(image.diff_ids))) < len(wanted):
+            stack.enter_context(brought(store, lease, lambda: places.at(reference), wanted, report))
+        _note(store, reference, wanted)
+        yield raw
 
 
 def _require_image(found: Manifest) -> None:
