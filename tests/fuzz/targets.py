@@ -305,7 +305,7 @@ def ranges(data: bytes) -> None:
     span = headers.content_range(text)
     assert span is None or 0 <= span.first <= span.last
     assert (headers.received(text) or 0) >= 0
-    assert (headers.seconds(text) or 0) >= 0
+    assert (headers.seconds(text, 1e9) or 0) >= 0
 
 
 def location(data: bytes) -> None:
@@ -402,7 +402,7 @@ TARGETS = {
     "challenge": Target(challenge, _words('Bearer realm="https://a/t",service="s",scope="x:y:pull"', "Basic realm=a")),
     "token": Target(token, _words('{"token":"abc","access_token":"abc","expires_in":300,"refresh_token":"r"}')),
     "link": Target(link, _words('</v2/a/tags/list?n=1&last=b>; rel="next"', '<x>; rel="prev", <y>; title=z; rel=next')),
-    "ranges": Target(ranges, _words("bytes 5-9/10", "bytes=0-9", "0-9", "120", "bytes 5-9/*")),
+    "ranges": Target(ranges, _words("bytes 5-9/10", "9 Sep 2001 01:47:00 GMT", "0-9", "120", "bytes 5-9/*")),
     "location": Target(location, _words("https://h:5000/v2/a/blobs/uploads/1?_state=x%3D", "http://[::1]:5/", "//h/x")),
     "docker-config": Target(docker_config, _words(_DOCKER_CONFIG, "{}")),
     "daemon-json": Target(daemon_json, _words('{"registry-mirrors":["https://m"],"insecure-registries":["h:5"]}')),

@@ -78,8 +78,19 @@ def test_received(text: str, expected: int | None) -> None:
     assert headers.received(text) == expected
 
 
-@pytest.mark.parametrize("text", ["-1", "soon", "", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_seconds(text: str) -> None:
-    assert headers.seconds(text) is None
-    assert headers.seconds("3") == 3
-    assert headers.seconds(" 0.5 ") == 0.5
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("3", 3),
+        (" 0.5 ", 0.5),
+        ("Sun, 09 Sep 2001 01:47:00 GMT", 20),
+        ("Sun, 09 Sep 2001 01:00:00 GMT", 0),
+        ("-1", None),
+        ("soon", None),
+        ("", None),
+        ("1e9", None),
+        ("Sun, 99 Sep 99999 01:00:00 GMT", None),
+    ],
+)
+def test_seconds(text: str, expected: float | None) -> None:
+    assert headers.seconds(text, 1_000_000_000) == expected

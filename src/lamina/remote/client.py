@@ -7,6 +7,7 @@ we are.
 
 import random
 import threading
+import time
 from typing import Self
 from urllib.parse import urljoin
 
@@ -93,7 +94,7 @@ class Client:
                 continue
             if answer.status not in _AGAIN or attempt == tries:
                 return answer
-            asked = headers.seconds(answer.headers.get("Retry-After", ""))
+            asked = headers.seconds(answer.headers.get("Retry-After", ""), time.time())
             if asked is not None and asked > self.settings.patience:
                 return answer
             answer.close()

@@ -7,6 +7,8 @@ from typing import NamedTuple
 _LONGEST = 16 << 10
 """The longest header that is read."""
 
+_DATE = 64
+
 
 class Challenge(NamedTuple):
     """One way to say who we are: `basic` or `bearer`, and what it needs."""
@@ -77,7 +79,20 @@ def received(text: str) -> int | None:
     return int(match[1]) + 1 if match and int(match[1]) else None
 
 
-def seconds(text: str) -> float | None:
-    """Return the seconds that a Retry-After asks for; None where it has none, or a date."""
-    match = re.fullmatch(r"\s*([0-9]{1,9})(?:\.[0-9]{1,9})?\s*", text, re.ASCII)
-    return float(text) if match else None
+def seconds(text: str, now: float) -> float | None:
+    """Return the seconds that a Retry-After asks for, in figures or as a date; None where it says nothing.
+
+    Args:
+        text: the header.
+        now: the time, in seconds since the epoch.
+    """
+    if re.fullmatch(r"\s*[0-9]{1,9}(?:\.[0-9]{1,9})?\s*", text, re.ASCII):
+        return float(text)
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - dates are rare
+
+    try:
+        return max(0.0, parsedate_to_datetime(text[:_DATE]).timestamp() - now)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
