@@ -127,6 +127,31 @@ def test_the_platform_of_an_index(store: Stores) -> None:
         assert kept == {index.digest, mine.manifest.digest, other.manifest.digest}
 
 
+def test_an_image_of_another_platform_comes_with_a_warning(store: Stores) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(100), architecture="s390x")
+    with Server(library) as server:
+        name = f"{server.host}/a/b:1"
+        done = store("second")("pull", "--platform", "linux/arm64", name)
+        assert done.stderr == (
+            f"WARNING: image with reference {name} was found but its platform (linux/s390x) does not match "
+            "the specified platform (linux/arm64)\n"
+        )
+        assert store("second").json("inspect", name)[0]["Id"] == sample.image_id
+        assert not store("second")("pull", name).stderr
+
+
+def test_a_policy_that_cannot_be_read(store: Stores) -> None:
+    lamina = store("second")
+    lamina("content", "keep", "--layers", "1k")
+    path = pathlib.Path(lamina.root, "lamina", "policy.json")
+    path.write_text("{")
+    done = lamina("pull", "127.0.0.1:1/a/b:1", check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"Error: {path} is invalid: ")
+    path.unlink()
+
+
 def test_one_blob_as_two_layers(store: Stores) -> None:
     library = Library()
     layer, other = samples.layers(5000, 100)

@@ -15,7 +15,7 @@ from ..content.choosing import choose
 from ..content.contract import ContentNotFound, Source
 from ..content.copying import read
 from ..errors import DataLoss, LaminaError, NotSupported
-from ..events import Report, Status
+from ..events import Problem, Report, Status
 from ..images.distribution import Form, Origin
 from ..layers.layers import check_depth
 from ..lock import Lease
@@ -23,6 +23,7 @@ from ..oci import config, digest, manifest, mediatypes, platform
 from ..oci.config import Image
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Manifest
+from ..oci.platform import Platform
 from ..oci.reference import InvalidReference, Reference, parse
 from ..remote.registry import Registry
 from ..store.journal import IMAGE
@@ -101,7 +102,16 @@ def pull(store: Store, places: Places, reference: Reference, report: Report, wan
         assert isinstance(value, Manifest)
         with _brought(store, lease, places, reference, value, report) as raw:
             store.content.tag(found, kept.manifest_name(value.config.digest))
+            if wanted:
+                _compare(reference, config.parse(raw).platform, chosen, report)
             return _named(store, lease, reference, top.digest, raw, report)
+
+
+def _compare(reference: Reference, found: Platform, wanted: Platform, report: Report) -> None:
+    """Say that an image is not the one for the platform asked for: one without an index comes all the same."""
+    if not wanted.runs(found):
+        what = f"image with reference {reference.familiar} was found but its platform ({found}) does not match"
+        report(Problem(f"{what} the specified platform ({wanted})"))
 
 
 def _tags(places: Places, reference: Reference) -> list[Reference]:
