@@ -110,7 +110,7 @@ def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, distri
     """Two stores that never met compress alike."""
     second, name = store("second"), f"{distribution.host}/x/site:2"
     with open(f"{second.root}.tar", "wb") as file:
-        first("save", "site:2", output=file)
+        first("save", "site:1", "site:2", output=file)
     second("load", "-q", "-i", f"{second.root}.tar")
     for lamina in (first, second):
         _tag(lamina, name)
