@@ -12,8 +12,6 @@ from tests.transfer import samples
 
 from lamina.engine import Engine
 
-pytestmark = pytest.mark.root
-
 
 @pytest.fixture(autouse=True)
 def tidy(tmp_path: pathlib.Path) -> Iterator[None]:
