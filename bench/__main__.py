@@ -21,7 +21,9 @@ from . import alone, contestants, images, machine, report
 from .contestants import PEERS, Contestant
 from .operations import OPERATIONS, Operation, Rounds, Stuff
 from .report import Row
+from .transfer import TRANSFERS
 
+ALL = (*OPERATIONS, *TRANSFERS)
 DISK = 6 << 30
 _WARM = int(DISK * 0.9)
 _GROUPS = {"memory": "peaks of load and build", "scale": "stores of 20 and of 2,000 images"}
@@ -30,7 +32,7 @@ _GROUPS = {"memory": "peaks of load and build", "scale": "stores of 20 and of 2,
 def main() -> None:
     """Print the table; the exit status is 1 where a target is missed and `--strict` given."""
     args = _parser().parse_args()
-    chosen = args.operations or [*(operation.name for operation in OPERATIONS), *_GROUPS]
+    chosen = args.operations or [*(operation.name for operation in ALL), *_GROUPS]
     absent = {"dockerd": Docker.missing(), "podman": Podman.missing()}
     if reasons := [reason for reason in (disks.missing(), _tight(), *(absent[peer] for peer in args.peers)) if reason]:
         sys.exit("bench: " + "; ".join(reasons))
@@ -59,7 +61,7 @@ def measured(disk: str, chosen: list[str], peers: tuple[str, ...], rounds: int) 
     app = images.app(f"{disk}/app.tar", images.debian())
     stuff = Stuff(app.path, tiny.path, f"{disk}/stuff")
     with contestants.entered(disk, peers) as tools:
-        for operation in OPERATIONS:
+        for operation in ALL:
             if operation.name in chosen:
                 say(operation.about)
                 yield compared(operation, tools, stuff, rounds)
@@ -114,7 +116,7 @@ def _tight() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = {operation.name: operation.about for operation in OPERATIONS} | _GROUPS
+    names = {operation.name: operation.about for operation in ALL} | _GROUPS
     text = "operations:\n" + "".join(f"  {name:<10}{about}\n" for name, about in names.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench", epilog=text, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -164,3 +164,40 @@ class Gzip:
     def close(self) -> None:
         """Write what is left and the trailer."""
         self._target.write(self._stream.flush())
+
+
+class Zstd:
+    """A writer that makes one zstd frame; see `Gzip` for the rest.
+
+    The bytes depend only on the input, the level (1 to 19) and the version of libzstd.
+    """
+
+    def __init__(self, target: Writer, level: int = 3) -> None:
+        self._target = target
+        self._stream = _zstd().ZstdCompressor(level=level)
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        if out := self._stream.compress(data):
+            self._target.write(out)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._target.write(self._stream.flush())
+
+
+LEVELS = {"gzip": range(4), "zstd": range(1, 20)}
+"""The levels that a compression has; the usual ones are 1 and 3."""
+
+
+def compressing(name: str, target: Writer, level: int) -> "Gzip | Zstd":
+    """Return a writer of a compression by its name."""
+    return Gzip(target, level) if name == "gzip" else Zstd(target, level)
+
+
+def maker(name: str, level: int) -> str:
+    """Return what makes the bytes of a compression what they are: library, version, level."""
+    if name == "gzip":
+        import isal  # noqa: PLC0415
+
+        return f"gzip isal {isal.__version__} level {level}"
+    return f"zstd {_zstd().zstd_version} level {level}"

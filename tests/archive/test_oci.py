@@ -10,8 +10,9 @@ from tests.samples import Sample, add, archive, content
 from tests.tars import file, tar
 
 from lamina.archive.load import load, opened
-from lamina.archive.oci import NoPlatform, OciArchive
+from lamina.archive.oci import OciArchive
 from lamina.archive.save import StoreSource
+from lamina.content.choosing import NoPlatform
 from lamina.content.contract import ContentNotFound
 from lamina.content.memory import Memory
 from lamina.errors import DataLoss, InvalidArgument

@@ -1,9 +1,11 @@
 """Every command and every flag of it, as `tests/data/cli/*/*.console` has them; see `transcripts` for the form.
 
-Each file begins with a fresh store that has the images of `place.furnish`. LAMINA_GOLDEN=write writes the files
+Each file begins with a fresh store that has the images of `place.furnish`; one that speaks of $REGISTRY or $LOCKED has
+an empty registry there, the second one for those who know the password. LAMINA_GOLDEN=write writes the files
 anew: look at what has changed.
 """
 
+import contextlib
 import importlib
 import os
 import pathlib
@@ -13,9 +15,11 @@ from collections.abc import Iterator
 
 import pytest
 from bench.images import Image
+from tests import peers
 from tests.cli import transcripts
 from tests.cli.place import Lamina, furnish
 from tests.cli.transcripts import Entry, Words
+from tests.remote.distribution import Distribution
 
 from lamina.cli.main import COMMANDS, GROUPS, HIDDEN
 from lamina.cli.parser import Parser
@@ -30,10 +34,24 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 def test_transcript(path: pathlib.Path, furnished: Lamina, lamina: Lamina, tmp_path: pathlib.Path, tiny: Image) -> None:
     text = path.read_text()
     entries = transcripts.read(text)
-    played = _play(entries, lamina, tmp_path / "here")
+    with _registries(text, tmp_path / "registries") as hosts:
+        played = _play(entries, lamina, tmp_path / "here", hosts)
     if os.environ.get("LAMINA_GOLDEN") == "write":
         _write(path, played, _again(entries, tmp_path / "again", tiny), furnished, tmp_path)
     assert transcripts.write(_worded(played, text, furnished, tmp_path)) == text
+
+
+@contextlib.contextmanager
+def _registries(text: str, folder: pathlib.Path) -> Iterator[dict[str, str]]:
+    """Start the registries that a transcript speaks of; yield where they are, by variable."""
+    with contextlib.ExitStack() as stack:
+        hosts: dict[str, str] = {}
+        for name in ("REGISTRY", "LOCKED"):
+            if f"${name}" in text:
+                peers.need(Distribution.missing())
+                registry = Distribution(str(folder / name), locked=name == "LOCKED")
+                hosts[name] = stack.enter_context(registry).host
+        yield hosts
 
 
 def _again(entries: list[Entry], folder: pathlib.Path, tiny: Image) -> str:
@@ -44,7 +62,8 @@ def _again(entries: list[Entry], folder: pathlib.Path, tiny: Image) -> str:
     with lamina.engine() as engine, engine.edit("tiny:1") as edit:
         edit.set(labels={"other": "yes"})
         edit.commit("tiny:1")
-    return transcripts.write(_play(entries, lamina, folder / "here"))
+    with _registries(" ".join(entry.command for entry in entries), folder / "registries") as hosts:
+        return transcripts.write(_play(entries, lamina, folder / "here", hosts))
 
 
 def _write(path: pathlib.Path, played: list[Entry], again: str, furnished: Lamina, folder: pathlib.Path) -> None:
@@ -54,9 +73,15 @@ def _write(path: pathlib.Path, played: list[Entry], again: str, furnished: Lamin
     pytest.fail("written anew", pytrace=False)
 
 
-def _play(entries: list[Entry], lamina: Lamina, folder: pathlib.Path) -> list[Entry]:
+def _play(entries: list[Entry], lamina: Lamina, folder: pathlib.Path, hosts: dict[str, str]) -> list[Entry]:
+    """Type the commands; of registries nothing is known but where they are."""
     folder.mkdir()
-    return transcripts.play(entries, lamina.env, str(folder))
+    nothing = {name: str(folder / "none") for name in ("LAMINA_DAEMON_JSON", "LAMINA_CERTS_D")}
+    env = {**lamina.env, **nothing, **hosts, "DOCKER_CONFIG": str(folder / "docker")}
+    played = transcripts.play(entries, env, str(folder))
+    for name, host in hosts.items():
+        played = [Entry(entry.command, entry.output.replace(host, f"<{name.lower()}>")) for entry in played]
+    return played
 
 
 def _worded(played: list[Entry], known: str, furnished: Lamina, folder: pathlib.Path) -> list[Entry]:

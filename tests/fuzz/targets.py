@@ -33,6 +33,12 @@ from lamina.events import ignore as unheard
 from lamina.files import remove_tree
 from lamina.images.references import References
 from lamina.oci import config, manifest, platform, reference
+from lamina.remote import headers, origins
+from lamina.remote import settings as remote_settings
+from lamina.remote.credentials import Credential
+from lamina.remote.dockerconfig import DockerConfig
+from lamina.remote.origins import Origin
+from lamina.remote.tokens import Authorizer
 from lamina.render import template
 from lamina.runtime import users
 from lamina.store.check import check
@@ -267,6 +273,67 @@ def passwd(data: bytes) -> None:
                 users.find(root, text)
 
 
+def challenge(data: bytes) -> None:
+    """Read how a registry wants to know who we are, and give it a token."""
+    text = data.decode("latin-1")
+    for one in headers.challenges(text):
+        assert one.scheme == one.scheme.lower()
+        assert all(name == name.lower() for name in one.parameters)
+    registry = Origin("https", "registry.example", 443)
+    given = Authorizer(registry, lambda: Credential("me", "secret"), lambda _: b'{"token":"t"}')
+    said = given.answer(text, frozenset({"repository:a:pull"}), "")
+    assert said in ("Bearer t", "Basic bWU6c2VjcmV0")
+    assert "secret" not in said
+
+
+def token(data: bytes) -> None:
+    """Read what a realm gives, which goes into a header."""
+    given = Authorizer(Origin("https", "h", 443), lambda: None, lambda _: data)
+    said = given.answer('Bearer realm="https://h/token"', frozenset(), "")
+    assert said.isascii()
+    assert said.isprintable()
+
+
+def link(data: bytes) -> None:
+    """Read where the next page of a list is."""
+    assert headers.next_page(data.decode("latin-1")) in data.decode("latin-1")
+
+
+def ranges(data: bytes) -> None:
+    """Read which bytes a registry sends or has, and how long it wants us to wait."""
+    text = data.decode("latin-1")
+    span = headers.content_range(text)
+    assert span is None or 0 <= span.first <= span.last
+    assert (headers.received(text) or 0) >= 0
+    assert (headers.seconds(text, 1e9) or 0) >= 0
+
+
+def location(data: bytes) -> None:
+    """Read a URL that a registry sends us to, which is one of whom it leads to."""
+    origin = origins.of_url(data.decode("utf-8", "surrogateescape"))
+    assert origins.of_url(str(origin)) == origin
+
+
+def docker_config(data: bytes) -> None:
+    """Find credentials in Docker's file, and store some; a program that it names is not there."""
+    path = os.path.join(_folder(), "config.json")
+    Path(path).write_bytes(data)
+    config = DockerConfig(path, {"PATH": _folder()})
+    config.find("docker.io")
+    config.store("h:5000", Credential("me", "secret"))
+    assert config.find("h:5000") == Credential("me", "secret")
+    assert config.erase("h:5000")
+
+
+def daemon_json(data: bytes) -> None:
+    """Read settings of registries, and go by them."""
+    path = os.path.join(_folder(), "daemon.json")
+    Path(path).write_bytes(data)
+    found = remote_settings.read(path)
+    if not any("/" in text for text in found.insecure):  # those make us ask for addresses
+        assert origins.places("docker.io", found)[-1].schemes == ("https",)
+
+
 def _tars() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         return [data for data in tars.corpus(Path(folder)).values() if len(data) < 100_000]
@@ -311,6 +378,8 @@ _RECORD = (
     '{"id":"0","name":"a","created":"2026-01-01T00:00:00Z","image":"sha256:0","status":"exited","pid":1,"mounts":[]}'
 )
 
+_DOCKER_CONFIG = '{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6eA=="},"h:5000":{"identitytoken":"t"}},"credHelpers":{},"x":[1]}'
+
 TARGETS = {
     "tar": Target(tar, _tars),
     "tar-split": Target(tar_split, _splits),
@@ -330,6 +399,13 @@ TARGETS = {
     "compressed": Target(
         compressed, lambda: [gzip.compress(b"x" * 99), *_texts("archive/*.gz"), b"BZh9", b"\x28\xb5\x2f\xfd\x00"]
     ),
+    "challenge": Target(challenge, _words('Bearer realm="https://a/t",service="s",scope="x:y:pull"', "Basic realm=a")),
+    "token": Target(token, _words('{"token":"abc","access_token":"abc","expires_in":300,"refresh_token":"r"}')),
+    "link": Target(link, _words('</v2/a/tags/list?n=1&last=b>; rel="next"', '<x>; rel="prev", <y>; title=z; rel=next')),
+    "ranges": Target(ranges, _words("bytes 5-9/10", "9 Sep 2001 01:47:00 GMT", "0-9", "120", "bytes 5-9/*")),
+    "location": Target(location, _words("https://h:5000/v2/a/blobs/uploads/1?_state=x%3D", "http://[::1]:5/", "//h/x")),
+    "docker-config": Target(docker_config, _words(_DOCKER_CONFIG, "{}")),
+    "daemon-json": Target(daemon_json, _words('{"registry-mirrors":["https://m"],"insecure-registries":["h:5"]}')),
     "passwd": Target(passwd, _words("root:x:0:0:root:/root:/bin/sh\nnobody:x:1000:1000:root:/:\n")),
 }  # fmt: skip
 

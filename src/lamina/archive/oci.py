@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..content.choosing import choose
 from ..content.contract import ContentNotFound, Source
-from ..content.copying import MAX_NESTING, read
+from ..content.copying import read
 from ..content.layout import INDEX, name_of
-from ..errors import InvalidArgument
 from ..oci import codec, digest, manifest, mediatypes, platform, reference
 from ..oci.manifest import Descriptor, Manifest
 from ..streams import Reader
@@ -16,10 +16,6 @@ from .members import Members
 from .members import read as read_member
 
 _CONTAINERD_NAME = "io.containerd.image.name"
-
-
-class NoPlatform(InvalidArgument):
-    """An index has no image for the platform wanted."""
 
 
 class Found(NamedTuple):
@@ -47,21 +43,10 @@ class OciArchive(Source):
         index = manifest.parse_index(raw, f"{INDEX} of {self._members.where}")
         for descriptor in index.manifests:
             if descriptor.media_type in mediatypes.MANIFESTS | mediatypes.INDEXES:
-                documents: list[Descriptor] = []
-                yield Found(self._choose(descriptor, wanted, documents), documents, _name(descriptor))
-
-    def _choose(self, descriptor: Descriptor, wanted: platform.Platform, way: list[Descriptor]) -> Manifest:
-        if len(way) > MAX_NESTING:
-            raise codec.InvalidDocument(f"indexes lie more than {MAX_NESTING} deep in each other")
-        way.append(descriptor)
-        value = manifest.parse(read(self, descriptor), f"manifest {descriptor.digest}")
-        if isinstance(value, Manifest):
-            return value
-        for child in value.manifests:
-            if child.platform is None or wanted.runs(child.platform):
-                return self._choose(child, wanted, way)
-        offered = ", ".join(sorted({str(child.platform) for child in value.manifests})) or "none"
-        raise NoPlatform(f"no matching manifest for {wanted} in index {descriptor.digest}; it has {offered}")
+                way = choose(self, descriptor, wanted)
+                value = manifest.parse(read(self, way[-1]), f"manifest {way[-1].digest}")
+                assert isinstance(value, Manifest)
+                yield Found(value, way, _name(descriptor))
 
     def resolve(self, name: str) -> Descriptor:
         raw = read_member(self._members, INDEX, codec.LIMIT)

@@ -6,8 +6,8 @@ same text and files, is taken as it is; after the first that was not, no other i
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -18,10 +18,10 @@ from ..dockerfile.expand import BadSubstitution
 from ..dockerfile.instructions import Add, Copy, Dockerfile, Instruction, Label, Stage
 from ..dockerfile.mistakes import Malformed
 from ..errors import InvalidArgument, NotFound
-from ..events import Problem, Report
+from ..events import Event, Output, Problem, Report, Status
 from ..images.images import ImageNotFound
 from ..lock import Lease
-from ..oci import config, digest, platform
+from ..oci import config, digest, platform, reference
 from ..oci.digest import Digest
 from ..oci.reference import Reference
 from ..store.names import find, name_image
@@ -36,6 +36,9 @@ from .plan import Plan, plan
 from .plan import find as find_stage
 from .steps import State, Steps
 
+if TYPE_CHECKING:
+    from ..transfer.places import Connect
+
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _One = TypeVar("_One", bound=Instruction)
 SCRATCH = "scratch"
@@ -46,7 +49,7 @@ class BaseNotFound(NotFound):
     """The image of a FROM or a --from is not in the store."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"No such image: {name}: pulling is not supported yet, so load or build it first")
+        super().__init__(f"No such image: {name}: pull, load or build it first")
 
 
 _ROOT = ("", "0", "0:0", "root", "root:root")
@@ -63,6 +66,8 @@ class Options(msgspec.Struct, frozen=True):
         labels: for the image, beside those of the file.
         cached: whether steps made before will do.
         network: of RUN: `none` or `host`.
+        pull: whether images to start from are fetched from their registries: `never`, those that are `missing`, or
+            `always`.
     """
 
     names: tuple[Reference, ...] = ()
@@ -71,9 +76,12 @@ class Options(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
     cached: bool = True
     network: str = "host"
+    pull: str = "never"
 
 
-def build(store: Store, containers: Containers, inputs: Inputs, options: Options, report: Report) -> Digest:
+def build(
+    store: Store, containers: Containers, inputs: Inputs, options: Options, report: Report, connect: "Connect"
+) -> Digest:
     """Build an image; return its id. Steps made before a failure are found again by the next build.
 
     Args:
@@ -82,6 +90,7 @@ def build(store: Store, containers: Containers, inputs: Inputs, options: Options
         inputs: the Dockerfile and the context.
         options: how.
         report: hears of the steps, and what their processes write, as `Output`.
+        connect: makes a client of registries, for images to start from.
 
     Raises:
         Malformed: the Dockerfile cannot be read.
@@ -92,7 +101,7 @@ def build(store: Store, containers: Containers, inputs: Inputs, options: Options
         file = parser.parse(given.dockerfile, given.name)
         for warning in file.warnings:
             report(Problem(warning))
-        one = _Build(store, lease, file, given.name, options)
+        one = _Build(store, lease, file, given.name, options, lambda *what: _pull(store, connect, report, *what))
         now = int(time.time()) if one.epoch is None else one.epoch
         dispatch = Dispatch(
             store, containers, lease, one.steps, given.context, one.origin, options.network, now, report
@@ -101,12 +110,21 @@ def build(store: Store, containers: Containers, inputs: Inputs, options: Options
 
 
 class _Build:
-    def __init__(self, store: Store, lease: Lease, file: Dockerfile, name: str, options: Options) -> None:
+    def __init__(
+        self,
+        store: Store,
+        lease: Lease,
+        file: Dockerfile,
+        name: str,
+        options: Options,
+        pull: Callable[[str, str], object],
+    ) -> None:
         self._store = store
         self._lease = lease
         self._file = file
         self._name = name
         self._options = options
+        self._pull = pull
         self._arguments = Arguments(options.arguments)
         self._platform = platform.host()
         self.epoch = steps.epoch(options.arguments.get(EPOCH))
@@ -189,10 +207,7 @@ class _Build:
         return next((state for stage, state in self._done if stage is found), None)
 
     def _image(self, name: str, wanted: str = "") -> tuple[Digest, config.Image]:
-        try:
-            image_id = find(self._store, name)
-        except ImageNotFound as error:
-            raise BaseNotFound(name) from error
+        image_id = self._found(name, wanted)
         image = self._store.images.get(image_id)
         if wanted and not platform.parse(wanted).runs(image.platform):
             raise InvalidArgument(
@@ -200,6 +215,19 @@ class _Build:
                 f"wanted {wanted}, actual: {image.platform}"
             )
         return image_id, image
+
+    def _found(self, name: str, wanted: str) -> Digest:
+        """Return the image of a name, fetched if it is to be."""
+        image_id: Digest | None = None
+        with contextlib.suppress(ImageNotFound):
+            image_id = find(self._store, name)
+        is_id = image_id is not None and self._store.references.get(reference.parse(name).tagged()) is None
+        if not is_id and (self._options.pull == "always" or (image_id is None and self._options.pull == "missing")):
+            self._pull(name, wanted)
+            return find(self._store, name)
+        if image_id is None:
+            raise BaseNotFound(name)
+        return image_id
 
     @contextlib.contextmanager
     def origin(self, text: str) -> Iterator[Context]:
@@ -235,6 +263,19 @@ class _Build:
         for name in self._options.names:
             dispatch.say(f"Successfully tagged {name.familiar}")
         return image_id
+
+
+def _pull(store: Store, connect: "Connect", report: Report, name: str, wanted: str) -> None:
+    """Fetch an image; what there is to say of it is part of what the build prints."""
+
+    def say(event: Event) -> None:
+        if isinstance(event, Status):
+            event = Output(f"{event.subject}: {event.text}\n".removeprefix(": ").encode())
+        report(event)
+
+    from ..transfer import pull  # noqa: PLC0415 - few builds fetch
+
+    pull.verb(store, connect, name, say, wanted)
 
 
 def _say_image(dispatch: Dispatch, state: State) -> None:

@@ -25,6 +25,7 @@ def parser(summary: str) -> Parser:
     parser.values("--label", value="list", help="Set metadata for an image")
     parser.option("--network", value="string", help="Set the networking mode for the RUN instructions: none or host")
     parser.flag("--no-cache", help="Do not use cache when building the image")
+    parser.flag("--pull", help="Always attempt to pull a newer version of the image")
     parser.flag("-q", "--quiet", help="Suppress the build output and print image ID on success")
     parser.values("-t", "--tag", value="list", help="Name and optionally a tag in the 'name:tag' format")
     parser.option("--target", value="string", help="Set the target build stage to build")
@@ -96,6 +97,7 @@ def _options(options: argparse.Namespace, shell: Shell) -> Any:
         labels={name: value for name, _, value in _pairs(options.label)},
         cached=not options.no_cache,
         network=_NETWORKS[options.network],
+        pull="always" if options.pull else "missing",
     )
 
 

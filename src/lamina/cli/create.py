@@ -2,7 +2,7 @@
 
 import argparse
 
-from . import wishes
+from . import pulling, wishes
 from .parser import Parser
 from .shell import Shell
 
@@ -12,11 +12,14 @@ def parser(summary: str) -> Parser:
     usage = "lamina create [OPTIONS] IMAGE [COMMAND] [ARG...]"
     parser = Parser(usage, summary, ["lamina container create"], help_short=False)
     wishes.add_options(parser)
+    pulling.add_options(parser)
     parser.arguments(1, None, rest=True)
     return parser
 
 
 def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command."""
-    shell.line(shell.engine.create_container(options.arguments[0], wishes.wish(options, shell)))
+    wish = wishes.wish(options, shell)
+    create = lambda: shell.engine.create_container(options.arguments[0], wish)  # noqa: E731
+    shell.line(pulling.with_image(options, shell, create))
     return 0

@@ -24,9 +24,11 @@ COMMANDS = {
     "cat": Command("cat", "Print files of an image"),
     "commit": Command("commit", "Create a new image from a container's changes"),
     "completion": Command("completion", "Generate the autocompletion script for a shell"),
+    "copy": Command("copy", "Copy an image between registries, archives, layouts and the store"),
     "cp": Command("cp", "Copy files/folders between a container and the local filesystem"),
     "create": Command("create", "Create a new container"),
     "diff": Command("diff", "Inspect changes to files or directories on a container's filesystem"),
+    "digest": Command("digest", "Show the digest that a registry has under a name"),
     "events": Command("events", "Get real time events from the store and its containers"),
     "exec": Command("exec_", "Execute a command in a running container"),
     "export": Command("export", "Export a container's filesystem as a tar archive"),
@@ -37,10 +39,15 @@ COMMANDS = {
     "inspect": Command("inspect", "Return low-level information on containers, images and volumes"),
     "kill": Command("kill", "Kill one or more running containers"),
     "load": Command("load", "Load images from a tar archive or STDIN"),
+    "login": Command("login", "Authenticate to a registry"),
+    "logout": Command("logout", "Log out from a registry"),
     "logs": Command("logs", "Fetch the logs of a container"),
     "ls": Command("ls", "List files of an image"),
     "pause": Command("pause", "Pause all processes within one or more containers"),
     "ps": Command("ps", "List containers"),
+    "pull": Command("pull", "Download an image from a registry"),
+    "push": Command("push", "Upload an image to a registry"),
+    "referrers": Command("referrers", "List what refers to an image of a registry: signatures, SBOMs and the like"),
     "rename": Command("rename", "Rename a container"),
     "restart": Command("restart", "Restart one or more containers"),
     "rm": Command("rm", "Remove one or more containers"),
@@ -50,6 +57,7 @@ COMMANDS = {
     "start": Command("start", "Start one or more stopped containers"),
     "stop": Command("stop", "Stop one or more running containers"),
     "tag": Command("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    "tags": Command("tags", "List the tags of a repository of a registry"),
     "top": Command("top", "Display the running processes of a container"),
     "tree": Command("tree", "Draw the forest of images and the layers that they share"),
     "unpause": Command("unpause", "Unpause all processes within one or more containers"),
@@ -58,12 +66,15 @@ COMMANDS = {
 }
 
 GROUPS = {
+    "content": {"keep": "content keep", "list": "content ls", "ls": "content ls", "prune": "content prune"},
     "container": {name: name for name in ("attach", "commit", "cp", "create", "diff", "exec", "export", "inspect")}
     | {name: name for name in ("kill", "logs", "pause", "rename", "restart", "rm", "run", "start", "stop", "top")}
     | {"ls": "ps", "list": "ps", "ps": "ps", "unpause": "unpause", "wait": "wait"}
     | {"prune": "container prune"},
-    "image": {name: name for name in ("build", "history", "import", "inspect", "load", "save", "tag", "tree")}
+    "image": {name: name for name in ("build", "copy", "history", "import", "inspect", "load", "pull", "push", "save")}
+    | {name: name for name in ("tag", "tree")}
     | {"ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
+    "manifest": {name: f"manifest {name}" for name in ("annotate", "create", "inspect", "push", "rm")},
     "system": {"check": "check", "df": "system df", "events": "events", "info": "info", "prune": "system prune"},
     "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")}
     | {"list": "volume ls", "remove": "volume rm"},
@@ -72,8 +83,16 @@ GROUPS = {
 HIDDEN = {
     "__complete": Command("complete", "Say what may come next on a command line"),
     "check": Command("check", "Verify every digest, chain, link and reference of the store"),
+    "content keep": Command("content_keep", "Set or show how much is kept beside the images"),
+    "content ls": Command("content_ls", "List what is kept beside the images"),
+    "content prune": Command("content_prune", "Remove what is kept without need"),
     "container prune": Command("container_prune", "Remove all stopped containers"),
     "image prune": Command("image_prune", "Remove unused images"),
+    "manifest annotate": Command("manifest_annotate", "Add additional information to a local image manifest"),
+    "manifest create": Command("manifest_create", "Create a local manifest list for annotating and pushing"),
+    "manifest inspect": Command("manifest_inspect", "Display an image manifest, or manifest list"),
+    "manifest push": Command("manifest_push", "Push a manifest list to a repository"),
+    "manifest rm": Command("manifest_rm", "Delete one or more manifest lists from local storage"),
     "system df": Command("system_df", "Show how much room images, containers and volumes take"),
     "system prune": Command("system_prune", "Remove unused data"),
     "volume prune": Command("volume_prune", "Remove unused local volumes"),
@@ -86,7 +105,9 @@ HIDDEN = {
 
 _ABOUT = {
     "container": "Manage containers",
+    "content": "Manage manifests and layers as registries have them",
     "image": "Manage images",
+    "manifest": "Manage image manifests and manifest lists",
     "system": "Manage the store",
     "volume": "Manage volumes",
 }

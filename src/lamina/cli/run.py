@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidArgument, LaminaError
-from . import terminals, wishes
+from . import pulling, terminals, wishes
 from .parser import Parser
 from .shell import Shell, worded
 
@@ -22,6 +22,7 @@ def parser(summary: str) -> Parser:
     usage = "lamina run [OPTIONS] IMAGE [COMMAND] [ARG...]"
     parser = Parser(usage, summary, ["lamina container run"], help_short=False)
     wishes.add_options(parser)
+    pulling.add_options(parser)
     parser.flag("-d", "--detach", help="Run container in background and print container ID")
     parser.arguments(1, None, rest=True)
     return parser
@@ -29,7 +30,6 @@ def parser(summary: str) -> Parser:
 
 def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command: its status is the program's, or 125, 126 and 127 as docker has them."""
-    from ..images.images import ImageNotFound
     from ..runtime.bundle import StartFailed
 
     wish = wishes.wish(options, shell)
@@ -37,14 +37,13 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
         raise InvalidArgument("the input device is not a TTY")
     image = options.arguments[0]
     sys.stdout.flush()
+    go = _detached if options.detach else _foreground
     try:
-        return _detached(image, wish, shell) if options.detach else _foreground(image, wish, shell)
+        return pulling.with_image(options, shell, lambda: go(image, wish, shell))
     except StartFailed as error:
         if options.detach:
             shell.warn(f"Error: {error}")  # else the runtime has said why
         return error.exit_status
-    except ImageNotFound:
-        shell.warn(f"Unable to find image '{_tagged(image)}' locally: pulling is not supported yet, load it first")
     except LaminaError as error:
         shell.warn(f"Error: {error}")
         return error.exit_status if error.exit_status != 1 else FAILED
@@ -75,9 +74,3 @@ def _detached(image: str, wish: "Wish", shell: Shell) -> int:
 
 def _forward(pid: int) -> None:
     terminals.forward(lambda number: terminals.kill(pid, number))
-
-
-def _tagged(name: str) -> str:
-    from ..oci import reference
-
-    return reference.parse(name).tagged().familiar

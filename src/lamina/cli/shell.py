@@ -12,6 +12,7 @@ from ..errors import InvalidArgument
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..events import Report
+    from ..remote.client import Client
     from ..render.table import Table
 
 
@@ -39,7 +40,14 @@ class Shell:
         if not run_root and os.geteuid() and (folder := self.environment.get("XDG_RUNTIME_DIR")):
             run_root = os.path.join(folder, "lamina")
         runtime = self.environment.get("LAMINA_RUNTIME", "")
-        return Engine(self.root, self.driver, self.report, run_root=run_root, runtime=runtime)
+        return Engine(self.root, self.driver, self.report, run_root=run_root, runtime=runtime, connect=self.connect)
+
+    def connect(self) -> "Client":
+        """Return a client of registries, as the user."""
+        from ..remote.client import Client
+        from . import registries
+
+        return Client(registries.settings(self), registries.keychain(self))
 
     @functools.cached_property
     def report(self) -> "Report":

@@ -33,11 +33,18 @@ if TYPE_CHECKING:
     from ..containers.records import Record
     from ..containers.settings import Wish
     from ..lock import Lease
+    from ..remote.client import Client
     from ..runtime.attach import Attachment
     from ..runtime.children import Streams
     from ..store.journal import Event
     from ..tar.changes import Change
     from ..tar.root import Root
+    from ..transfer.kept import Kept
+    from ..transfer.outgoing import Compression
+    from ..transfer.places import Connect
+    from ..transfer.policy import Policy
+    from ..transfer.pull import Pulled
+    from ..transfer.push import Pushed
     from .browsing import FileInfo
     from .containers import ContainerSummary, Wording
     from .editing import Edit
@@ -56,18 +63,28 @@ class Engine:
         report: hears what long verbs do, and what is wrong where a verb can go on; see `events`.
         run_root: a folder that the machine's start empties, for what runs; empty for one below /run.
         runtime: the OCI runtime, by name or path; empty for the first that works.
+        connect: makes a client of registries; by default one that nobody knows. Each process that takes part in a
+            transfer makes its own.
 
     Names of images are references or ids, or the beginnings of ids, as Docker takes them; those of containers
     are names or ids, or the beginnings of ids. What few verbs need is imported when they are called.
     """
 
     def __init__(
-        self, root: str, driver: str = "", report: Report = ignore, *, run_root: str = "", runtime: str = ""
+        self,
+        root: str,
+        driver: str = "",
+        report: Report = ignore,
+        *,
+        run_root: str = "",
+        runtime: str = "",
+        connect: "Connect | None" = None,
     ) -> None:
         self.root = os.path.abspath(root)
         self.report = report
         self._run_root = run_root or os.path.join("/run/lamina", hashlib.sha256(self.root.encode()).hexdigest()[:16])
         self._runtime = runtime
+        self._connect = connect or _anonymous
         self._store = Store(self.root, driver)
         self._store.journal.report = report
         self._store.recoverers.append(self._recover)
@@ -188,11 +205,42 @@ class Engine:
         image_id = find(self._store, name)
         yield image_id, [parsed] if parsed.tag and every.get(parsed.familiar) == image_id else []
 
+    def pull(self, name: str, *, platform: str = "", every: bool = False) -> "list[Pulled]":
+        """Bring an image in from its registry, or with `every` all tags of a repository; see `transfer.pull.verb`."""
+        from ..transfer import pull  # noqa: PLC0415
+
+        return pull.verb(self._store, self._connect, name, self.report, platform, every=every)
+
+    def push(self, name: str, *, every: bool = False, compression: "Compression | None" = None) -> "list[Pushed]":
+        """Send an image to its registry, or with `every` all tags of a repository; see `transfer.push.verb`."""
+        from ..transfer import push  # noqa: PLC0415
+
+        return push.verb(self._store, self._connect, name, self.report, compression, every=every)
+
+    def content(self) -> "list[Kept]":
+        """Return what is kept beside the images: documents and layers as registries have them, the latest first."""
+        from ..transfer import kept  # noqa: PLC0415
+
+        return kept.listing(self._store)
+
+    def prune_content(self, *, every: bool = False) -> "list[Kept]":
+        """Remove what is kept without need; see `transfer.kept.prune`."""
+        from ..transfer import kept  # noqa: PLC0415
+
+        with self._store.writing():
+            return kept.prune(self._store, every=every)
+
+    def keep_content(self, layers: int | None = None, partial: int | None = None, age: int | None = None) -> "Policy":
+        """Set how much is kept beside the images, as far as it is given; return how it is then."""
+        from ..transfer import policy  # noqa: PLC0415
+
+        return policy.change(self._store.paths.policy, layers, partial, age)
+
     def build(self, inputs: "Inputs", options: "Options") -> Digest:
         """Build an image from a Dockerfile; return its id. See `build.builder.build`."""
         from ..build.builder import build  # noqa: PLC0415
 
-        return build(self._store, self._containers, inputs, options, self.report)
+        return build(self._store, self._containers, inputs, options, self.report, self._connect)
 
     @contextlib.contextmanager
     def edit(self, base: str = "", created: int | None = None) -> Iterator["Edit"]:
@@ -533,3 +581,10 @@ class Engine:
         from . import inspection  # noqa: PLC0415
 
         return inspection.system(self._store)
+
+
+def _anonymous() -> "Client":
+    """Return a client that no registry knows."""
+    from ..remote.client import Client  # noqa: PLC0415
+
+    return Client()

@@ -99,6 +99,11 @@ def parse(text: str) -> Reference:
     return Reference(domain, path, tag or "", content)
 
 
+def is_host(text: str) -> bool:
+    """Tell whether a text may be a domain, with a port or without."""
+    return bool(_domain().fullmatch(text))
+
+
 def _require_digest(text: str, content: str) -> None:
     try:
         digest.parse(content)

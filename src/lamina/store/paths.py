@@ -10,7 +10,9 @@
     lock                      held for moments, while names change hands
     leases/                   what live processes rely on (lock.Lease)
     content/                  manifests and blobs as they came (content.local)
-    index/                    of build steps (images.steps); can be removed at any time
+    index/                    of build steps and blobs (images); can be removed at any time
+    partial/                  blobs of layers on their way in (transfer.partial); can be removed at any time
+    policy.json               what is kept of them (transfer.policy)
     containers/               records of containers (containers)
     volumes/                  what dockerd would keep of volumes in its metadata.db (containers)
     events/                   what has happened (journal); can be removed at any time
@@ -34,6 +36,8 @@ class Paths:
         self.leases = os.path.join(self.own, "leases")
         self.content = os.path.join(self.own, "content")
         self.index = os.path.join(self.own, "index")
+        self.partial = os.path.join(self.own, "partial")
+        self.policy = os.path.join(self.own, "policy.json")
         self.containers = os.path.join(self.own, "containers")
         self.events = os.path.join(self.own, "events")
         self.quarantine = os.path.join(self.own, "quarantine")
@@ -65,7 +69,8 @@ class Paths:
         names = os.path.join(self.containers, "names")
         monitored = os.path.join(self.containers, "monitored")
         inner = os.path.join(self.driver(driver), {"vfs": "dir", "overlay2": "l"}[driver])
-        return [self.volumes, self.volume_facts, self.content, self.index, self.events, names, monitored, inner]
+        mine = [self.volume_facts, self.content, self.index, self.partial, self.events]
+        return [self.volumes, *mine, names, monitored, inner]
 
     def folders(self, driver: str) -> list[tuple[str, int]]:
         """The folders of a new store and their modes, parents first; the last one is there when all are."""

@@ -16,6 +16,7 @@ from ..content.local import Local
 from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, PermissionDenied
 from ..events import Problem
 from ..files import remove_tree
+from ..images.distribution import Distribution
 from ..images.images import ImageNotFound, Images
 from ..images.paths import Paths as ImagePaths
 from ..images.references import References, ReferencesDamaged
@@ -94,6 +95,7 @@ class Store:
         self.images = Images(images)
         self.references = References(images.repositories)
         self.steps = Steps(images, self.images)
+        self.distribution = Distribution(images)
         self.layers = Layers(self.paths.layerdb(name), self.driver, self.lock)
         self.mounts = Mounts(self.paths.layerdb(name), self.driver, self.lock)
         self.content = Local(self.paths.content)

@@ -1,0 +1,223 @@
+"""One layer on its way out, in the form that costs least, and if that can be, in the one that it came in.
+
+What the repository has is not sent, and what another of the same registry has is mounted from there. Else the blob is
+sent that is kept as it came, or that another registry still has; only then is the layer compressed again.
+"""
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgspec
+
+from ..compression import compressing, maker
+from ..errors import LaminaError
+from ..events import Progress, Report, Status
+from ..images.distribution import Form
+from ..layers.layers import Layer
+from ..oci import digest, mediatypes, reference
+from ..oci.digest import Digest
+from ..oci.manifest import Descriptor
+from ..oci.reference import Reference
+from ..remote.registry import Registry
+from ..store.store import Store
+from ..streams import CHUNK, Reader, Verified, copy
+from .places import Places
+
+_MOST_QUESTIONS, _MOST_MOUNTS = 3, 4
+"""Docker's bounds for large layers: forms that the registry is asked for, and repositories to mount from."""
+
+_TYPES = {"gzip": mediatypes.DOCKER_LAYER_GZIP, "zstd": mediatypes.OCI_LAYER_ZSTD}
+_LEVELS = {"gzip": 1, "zstd": 3}
+
+
+class Compression(msgspec.Struct, frozen=True):
+    """How layers are to be compressed; an empty name means: as they came, or as gzip."""
+
+    name: str = ""
+    level: int | None = None
+
+    @property
+    def maker(self) -> str:
+        """What makes the bytes; nothing where any form will do."""
+        return maker(self.name, self.chosen) if self.name else ""
+
+    @property
+    def chosen(self) -> int:
+        """The level, if none was asked for the usual one."""
+        return self.level if self.level is not None else _LEVELS[self.name or "gzip"]
+
+
+class Outgoing:
+    """The way of layers to a repository.
+
+    Args:
+        store: has them.
+        places: the registries.
+        target: the repository.
+        compression: how they are to be compressed.
+        known: forms of layers, by diff id, that are better than others: those of the image's own manifest.
+    """
+
+    def __init__(
+        self, store: Store, places: Places, target: Reference, compression: Compression, known: dict[Digest, Descriptor]
+    ) -> None:
+        self._store = store
+        self._places = places
+        self._target = target
+        self._compression = compression
+        self._known = known
+
+    def send(self, layer: Layer, report: Report) -> Form:
+        """Bring a layer to the repository; return the form that it has there.
+
+        Raises:
+            LayerDamaged: it is not what it was; nothing comes to be there.
+            LaminaError: what the registry may say; see `remote.answers`.
+        """
+        short = digest.short(layer.diff_id)
+        forms = self._forms(layer.diff_id)
+        repository = self._places.at(self._target)
+        for form in forms[:_MOST_QUESTIONS]:
+            if repository.has(form.descriptor):
+                report(Status("Layer already exists", short))
+                return form
+        for form in forms:
+            if origin := self._mounted(repository, layer.diff_id, form):
+                report(Status(f"Mounted from {origin}", short))
+                return form
+        for form in forms:
+            with self._as_it_was(layer.diff_id, form) as file:
+                if file is not None:
+                    return self._pushed(repository, form, file, short, report)
+        with self._store.temporary() as file:
+            form = self._compressed(layer, file, forms, report)
+            if repository.has(form.descriptor):
+                report(Status("Layer already exists", short))
+                return form
+            return self._pushed(repository, form, file, short, report)
+
+    def _pushed(self, repository: Registry, form: Form, file: BinaryIO, short: str, report: Report) -> Form:
+        repository.push(form.descriptor, _Sent(file, Progress(short, "Pushing", 0, form.descriptor.size), report))
+        report(Status("Pushed", short))
+        return form
+
+    def _forms(self, diff_id: Digest) -> list[Form]:
+        """Return the forms of a layer that may be, the best first: its manifest's, those that this place has had."""
+        noted = self._store.distribution.forms(diff_id)[::-1]
+        if self._compression.name:
+            return [form for form in noted if form.maker == self._compression.maker]
+        here = {o.digest for o in self._store.distribution.origins(diff_id) if o.repository == self._target.name}
+        own = [Form(self._known[diff_id])] if diff_id in self._known else []
+        ordered = sorted(noted, key=lambda form: form.descriptor.digest not in here)
+        return own + [form for form in ordered if not own or form.descriptor.digest != own[0].descriptor.digest]
+
+    def _mounted(self, repository: Registry, diff_id: Digest, form: Form) -> str:
+        """Have a blob from another repository of the registry; return which, or nothing."""
+        origins = [
+            reference.parse(origin.repository)
+            for origin in self._store.distribution.origins(diff_id)[::-1]
+            if origin.digest == form.descriptor.digest and origin.repository != self._target.name
+        ]
+        near = dict.fromkeys(origin.path for origin in origins if origin.domain == self._target.domain)
+        for path in list(near)[:_MOST_MOUNTS]:
+            if repository.mount(form.descriptor, path):
+                return path
+        return ""
+
+    @contextlib.contextmanager
+    def _as_it_was(self, diff_id: Digest, form: Form) -> Iterator[BinaryIO | None]:
+        """Open a layer's blob as it is kept here, or as another repository gives it; None if neither can be."""
+        if self._store.content.has(form.descriptor):
+            with open(self._store.content.path(form.descriptor.digest), "rb") as file:
+                yield file
+            return
+        with self._store.temporary() as file:
+            yield file if self._fetched(diff_id, form.descriptor, file) else None
+
+    def _fetched(self, diff_id: Digest, descriptor: Descriptor, file: BinaryIO) -> bool:
+        """Fetch a blob from where it was seen; tell whether that could be done."""
+        for origin in self._store.distribution.origins(diff_id)[::-1]:
+            if origin.digest == descriptor.digest and origin.repository != self._target.name:
+                with contextlib.suppress(LaminaError):
+                    source = self._places.at(reference.parse(origin.repository))
+                    with source.open(descriptor) as stream:
+                        file.seek(0)
+                        file.truncate()
+                        copy(Verified(stream, descriptor.digest, descriptor.size), file)
+                    file.seek(0)
+                    return True
+        return False
+
+    def _compressed(self, layer: Layer, file: BinaryIO, forms: list[Form], report: Report) -> Form:
+        """Compress a layer into a file: as it was made here before, if that is known and can be done again."""
+        name = self._compression.name or "gzip"
+        level = self._compression.chosen
+        hashed = _Hashing(file)
+        writer = compressing(name, hashed, level)
+        total = self._store.layers.tar_size(layer)
+        with self._store.layers.tar(layer) as stream:
+            copy(_Counted(stream, Progress(digest.short(layer.diff_id), "Preparing", 0, total), report), writer)
+        writer.close()
+        file.seek(0)
+        return Form(Descriptor(_TYPES[name], hashed.digest, hashed.count), maker(name, level))
+
+
+class _Hashing:
+    """A writer that hashes and counts."""
+
+    def __init__(self, target: BinaryIO) -> None:
+        self._target = target
+        self._hash = hashlib.sha256()
+        self.count = 0
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        self._hash.update(data)
+        self.count += len(data)
+        self._target.write(data)
+
+    @property
+    def digest(self) -> Digest:
+        return Digest(f"sha256:{self._hash.hexdigest()}")
+
+
+class _Counted:
+    """A reader that reports how far it is."""
+
+    def __init__(self, source: Reader, progress: Progress, report: Report) -> None:
+        self._source = source
+        self._progress = progress
+        self._report = report
+        self._done = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._source.read(size)
+        self._done += len(data)
+        self._report(Progress(self._progress.subject, self._progress.action, self._done, self._progress.total))
+        return data
+
+
+class _Sent(io.RawIOBase):
+    """A file that reports how far it has been read, and can be read again."""
+
+    def __init__(self, file: BinaryIO, progress: Progress, report: Report) -> None:
+        super().__init__()
+        self._file = file
+        self._progress = progress
+        self._report = report
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(CHUNK if size < 0 else size)
+        self._report(Progress(self._progress.subject, "Pushing", self._file.tell(), self._progress.total))
+        return data
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()

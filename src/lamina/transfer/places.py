@@ -1,0 +1,43 @@
+"""Repositories of registries, with connections of its own for every process: a fork must not share them."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
+
+from ..oci.reference import Reference
+from ..remote.registry import Registry
+
+if TYPE_CHECKING:
+    from ..remote.client import Client
+
+Connect = Callable[[], "Client"]
+"""Makes a client: it knows where registries are, and who we are to them."""
+
+
+class Places:
+    """The repositories that a transfer deals with; a context manager that ends its connections."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._client: Client | None = None
+        self._process = 0
+        self._inherited: list[Client] = []  # never closed here: they are another process's
+        self._known: dict[Reference, Registry] = {}
+
+    def at(self, reference: Reference) -> Registry:
+        """Return the repository of a reference, for this process."""
+        if self._process != os.getpid():
+            self._inherited += [self._client] if self._client else []
+            self._process, self._client, self._known = os.getpid(), self._connect(), {}
+        assert self._client is not None
+        repository = Reference(reference.domain, reference.path)
+        if repository not in self._known:
+            self._known[repository] = Registry(repository, self._client)
+        return self._known[repository]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._client is not None and self._process == os.getpid():
+            self._client.close()

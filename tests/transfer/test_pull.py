@@ -1,0 +1,419 @@
+"""Pull: the program and Debian's docker-registry, and registries that fail in the middle."""
+
+import json
+import os
+import pathlib
+import pty
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.cli.place import BIN, Lamina
+from tests.peers import Failed
+from tests.remote.distribution import Distribution
+from tests.remote.servers import Asked, Library, Reply, Server
+from tests.transfer import samples
+
+from lamina.engine import Engine
+from lamina.events import Event, Status
+from lamina.oci import codec, digest, mediatypes
+from lamina.oci.manifest import Index
+from lamina.oci.platform import host
+from lamina.remote.client import Client
+from lamina.remote.settings import Settings
+
+pytestmark = pytest.mark.root
+
+Stores = Callable[[str], Lamina]
+
+
+@pytest.fixture
+def pushed(first: Lamina, distribution: Distribution) -> str:
+    """The repository `x/site`, with the tags 1 and 2."""
+    name = f"{distribution.host}/x/site"
+    for tag in ("1", "2"):
+        first("tag", f"site:{tag}", f"{name}:{tag}")
+    first("push", "-a", name)
+    return name
+
+
+def test_an_image_comes_as_it_went(first: Lamina, store: Stores, pushed: str) -> None:
+    second = store("second")
+    done = second("pull", f"{pushed}:2")
+    short = [one[:12] for one in _layers(pushed, "2")]
+    assert re.findall(r"^(\w{12}): Pull complete", done.stdout, re.MULTILINE) == short
+    lines = done.stdout.splitlines()
+    assert lines[0] == "2: Pulling from x/site"
+    assert lines[-2:] == [f"Status: Downloaded newer image for {pushed}:2", f"{pushed}:2"]
+    ours, theirs = (one.json("inspect", f"{pushed}:2")[0] for one in (second, first))
+    assert ours["Id"] == theirs["Id"]
+    assert ours["RepoDigests"] == theirs["RepoDigests"] == [f"{pushed}@{_digest(pushed, '2')}"]
+    files = "ls", "-R", f"{pushed}:2", "/"
+    assert second(*files).stdout == first(*files).stdout
+
+
+def test_an_image_that_is_here_asks_for_no_layer(store: Stores, pushed: str, distribution: Distribution) -> None:
+    second = store("second")
+    second("pull", f"{pushed}:2")
+    second("tag", f"{pushed}:2", "kept:1")
+    second("rmi", f"{pushed}:2")
+    before = len(distribution.requests())
+    assert f"Downloaded newer image for {pushed}:2" in second("pull", f"{pushed}:2").stdout
+    assert f"Image is up to date for {pushed}:2" in second("pull", f"{pushed}:2").stdout
+    assert not [line for line in distribution.requests()[before:] if "/blobs/" in line]
+
+
+def test_only_what_is_missing_is_asked_for(store: Stores, pushed: str, distribution: Distribution) -> None:
+    second = store("second")
+    second("pull", f"{pushed}:1")
+    before = len(distribution.requests())
+    done = second("pull", f"{pushed}:2")
+    *present, new = _layers(pushed, "2")
+    assert re.findall(r"^(\w{12}): Already exists", done.stdout, re.MULTILINE) == [one[:12] for one in present]
+    blobs = [line for line in distribution.requests()[before:] if "/blobs/" in line]
+    config = second.json("inspect", f"{pushed}:2")[0]["Id"]
+    assert sorted(blobs) == sorted(f"GET /v2/x/site/blobs/{one}" for one in (f"sha256:{new}", config))
+
+
+def test_all_tags_and_a_digest(store: Stores, pushed: str) -> None:
+    second = store("second")
+    done = second("pull", "-a", pushed)
+    assert done.stdout.endswith(f"Status: Downloaded newer image for {pushed}\n{pushed}\n")
+    assert second("images", "-q", f"{pushed}:1").stdout != second("images", "-q", f"{pushed}:2").stdout != ""
+    third, content = store("third"), _digest(pushed, "1")
+    done = third("pull", f"{pushed}@{content}")
+    assert done.stdout.startswith(f"{content}: Pulling from x/site\n")
+    assert third("images", "--digests", "--format", "{{.Tag}} {{.Digest}}").stdout == f"<none> {content}\n"
+    assert third("pull", "-q", f"{pushed}:1").stdout == f"{pushed}:1\n"
+
+
+def test_what_is_not_there(store: Stores, pushed: str) -> None:
+    for name in (f"{pushed}:none", pushed.replace("x/site", "no/thing"), f"{pushed}@sha256:{'0' * 64}"):
+        done = store("second")("pull", name, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: manifest for ")
+        assert "not found" in done.stderr
+
+
+def test_a_driver_whose_layers_need_their_parents(store: Stores, pushed: str) -> None:
+    second = store("second")
+    second.env["LAMINA_STORAGE_DRIVER"] = "vfs"
+    second = Lamina(f"{second.root}.vfs", env={**second.env, "LAMINA_ROOT": f"{second.root}.vfs"})
+    second("pull", f"{pushed}:2")
+    assert second("system", "check").stdout == f"no problem found in {second.root}\n"
+
+
+def test_the_platform_of_an_index(store: Stores) -> None:
+    library = Library()
+    one, two = samples.layers(100, 200)
+    mine, other = samples.fill(library, one), samples.fill(library, two, architecture="s390x")
+    found = tuple(
+        type(sample.manifest)(sample.manifest.media_type, sample.manifest.digest, sample.manifest.size, platform=where)
+        for sample, where in ((other, host().__class__("s390x", "linux")), (mine, host()))
+    )
+    index = library.add(codec.encode(Index(2, found, mediatypes.OCI_INDEX)), mediatypes.OCI_INDEX, "many")
+    with Server(library) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:many"
+        lamina("pull", name)
+        assert lamina.json("inspect", name)[0]["Id"] == mine.image_id
+        assert f"Digest: {index.digest}" in lamina("pull", "--platform", "linux/s390x", name).stdout
+        assert lamina.json("inspect", name)[0]["Id"] == other.image_id
+        done = lamina("pull", "--platform", "linux/arm", name, check=False)
+        assert "no matching manifest for linux/arm in index" in done.stderr
+        kept = set(lamina("content", "ls", "-q").stdout.split())
+        assert kept == {index.digest, mine.manifest.digest, other.manifest.digest}
+
+
+def test_an_image_of_another_platform_comes_with_a_warning(store: Stores) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(100), architecture="s390x")
+    with Server(library) as server:
+        name = f"{server.host}/a/b:1"
+        done = store("second")("pull", "--platform", "linux/arm64", name)
+        assert done.stderr == (
+            f"WARNING: image with reference {name} was found but its platform (linux/s390x) does not match "
+            "the specified platform (linux/arm64)\n"
+        )
+        assert store("second").json("inspect", name)[0]["Id"] == sample.image_id
+        assert not store("second")("pull", name).stderr
+
+
+def test_a_policy_that_cannot_be_read(store: Stores) -> None:
+    lamina = store("second")
+    lamina("content", "keep", "--layers", "1k")
+    path = pathlib.Path(lamina.root, "lamina", "policy.json")
+    path.write_text("{")
+    done = lamina("pull", "127.0.0.1:1/a/b:1", check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"Error: {path} is invalid: ")
+    path.unlink()
+
+
+def test_one_blob_as_two_layers(store: Stores) -> None:
+    library = Library()
+    layer, other = samples.layers(5000, 100)
+    samples.fill(library, layer, other, layer)
+    with Server(library) as server:
+        store("second")("pull", f"{server.host}/a/b:1")
+        blobs = [line for line in server.lines() if "/blobs/" in line]
+        assert len(blobs) == len(set(blobs)) == 3
+
+
+class _Cut:
+    """Ends the connection of one blob at an offset, as long as `on`, and remembers from where it was asked for."""
+
+    def __init__(self, library: Library, blob: str, at: int) -> None:
+        self._library, self._blob, self._at = library, blob, at
+        self.on = True
+        self.begins: list[int] = []
+
+    def __call__(self, asked: Asked) -> Reply | None:
+        if asked.method != "GET" or self._blob not in asked.path:
+            return None
+        begin = int(asked.headers.get("Range", "bytes=0-")[6:-1])
+        self.begins.append(begin)
+        if not self.on:
+            return None
+        if begin >= self._at:
+            return Reply(503, {"Retry-After": "3600"})
+        data = self._library.blobs[self._blob]
+        span = {"Content-Range": f"bytes {begin}-{len(data) - 1}/{len(data)}"} if begin else {}
+        return Reply(206 if begin else 200, span, data[begin : self._at], len(data) - begin)
+
+
+def test_a_later_pull_goes_on_where_one_broke(store: Stores) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(400_000, 100))
+    cut = library.before = _Cut(library, sample.layers[0].digest, 150_000)
+    with Server(library) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        assert lamina("pull", name, check=False).returncode == 1
+        assert not lamina("images", "-q").stdout
+        partial = os.path.join(lamina.root, "lamina", "partial", sample.layers[0].digest.replace(":", "-"))
+        assert os.path.getsize(partial) == 150_000
+        cut.on = False
+        cut.begins.clear()
+        done = lamina("pull", name)
+        assert "Verifying Checksum" in done.stdout
+        assert cut.begins == [150_000]
+        assert lamina.json("inspect", name)[0]["Id"] == sample.image_id
+        assert not os.listdir(os.path.dirname(partial))
+
+
+def test_a_part_that_is_wrong_is_fetched_again(store: Stores) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(400_000))
+    cut = library.before = _Cut(library, sample.layers[0].digest, 150_000)
+    cut.on = False
+    with Server(library) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        lamina("images")
+        folder = os.path.join(lamina.root, "lamina", "partial")
+        os.mkdir(folder)
+        with open(os.path.join(folder, sample.layers[0].digest.replace(":", "-")), "wb") as file:
+            file.write(bytes(200_000))
+        lamina("pull", name)
+        assert cut.begins[-1] == 0
+        assert lamina.json("inspect", name)[0]["Id"] == sample.image_id
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_pull_that_is_ended_loses_nothing_that_came(store: Stores, number: signal.Signals) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(400_000, 5000))
+    data = library.blobs[sample.layers[0].digest]
+    halfway, go_on = threading.Event(), threading.Event()
+
+    def answer(asked: Asked) -> Reply | None:
+        if asked.method != "GET" or sample.layers[0].digest not in asked.path or "Range" in asked.headers:
+            return None
+
+        def pieces() -> Iterator[bytes]:
+            yield data[:200_000]
+            halfway.set()
+            go_on.wait(60)
+
+        return Reply(200, {}, pieces())
+
+    library.before = answer
+    with Server(library) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        process = lamina.start("pull", name)
+        assert halfway.wait(60)
+        partial = pathlib.Path(lamina.root, "lamina", "partial", sample.layers[0].digest.replace(":", "-"))
+        _until(lambda: partial.exists() and partial.stat().st_size == 200_000)
+        os.killpg(process.pid, number)
+        process.communicate(timeout=60)
+        go_on.set()
+        assert process.returncode
+        assert lamina("system", "prune", "-f").returncode == 0  # whoever comes next takes away what was left
+        assert partial.stat().st_size == 200_000
+        assert not lamina("images", "-q").stdout
+        lamina("pull", name)
+        assert [one.headers["Range"] for one in server.asked if "Range" in one.headers] == ["bytes=200000-"]
+        assert lamina.json("inspect", name)[0]["Id"] == sample.image_id
+
+
+def test_two_at_once_fetch_a_layer_once(store: Stores) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(200_000, 300_000))
+    both = threading.Barrier(2)
+
+    def answer(asked: Asked) -> Reply | None:
+        if asked.method == "HEAD" and asked.path.endswith("/manifests/1"):
+            both.wait(60)
+        return None
+
+    library.before = answer
+    with Server(library) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        lamina("images")
+        processes = [lamina.start("pull", name) for _ in range(2)]
+        said = [process.communicate(timeout=60)[0].decode() for process in processes]
+        assert [process.returncode for process in processes] == [0, 0]
+        blobs = [line for line in server.lines() if any(layer.digest in line for layer in sample.layers)]
+        assert len(blobs) == 2
+        assert sum(text.count("Pull complete") for text in said) == 2
+        assert sum(text.count("Already exists") for text in said) == 2
+
+
+@pytest.mark.parametrize("wrong", ["layer", "diff id", "count", "config", "kind"])
+def test_a_registry_that_lies(store: Stores, wrong: str) -> None:
+    library = Library()
+    one, two = samples.layers(3000, 4000)
+    sample = samples.fill(library, one)
+    if wrong == "layer":
+        library.blobs[sample.layers[0].digest] = bytes(sample.layers[0].size)
+    if wrong == "config":
+        library.blobs[sample.image_id] = library.blobs[sample.image_id].replace(b"amd64", b"amd46")
+    if wrong in ("diff id", "count"):
+        config = json.loads(library.blobs[sample.image_id])
+        config["rootfs"]["diff_ids"] = [digest.of(two)] * (2 if wrong == "count" else 1)
+        _replace_config(library, sample, json.dumps(config).encode(), mediatypes.OCI_CONFIG)
+    if wrong == "kind":
+        _replace_config(library, sample, b"{}", "application/vnd.example.model.v1+json")
+    expected = {
+        "layer": "blob sha256:",
+        "diff id": "layers from manifest don't match image configuration: layer",
+        "count": "layers from manifest don't match image configuration: there are 1",
+        "config": "content sha256:",
+        "kind": 'Encountered remote "application/vnd.example.model.v1+json" when fetching',
+    }
+    with Server(library) as server:
+        lamina = store("second")
+        with pytest.raises(Failed) as caught:
+            lamina("pull", f"{server.host}/a/b:1")
+        assert caught.value.stderr.startswith(f"Error: {expected[wrong]}")
+        assert caught.value.stderr.count("\n") == 1
+        assert not lamina("images", "-aq").stdout
+        assert not lamina("system", "df", "--format", "{{.TotalCount}}").stdout.strip("0\n")
+
+
+def test_json_lines(store: Stores, pushed: str) -> None:
+    done = store("second")("pull", "--progress", "json", f"{pushed}:1")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    layer = _layers(pushed, "1")[1][:12]
+    mine = [line for line in lines if line.get("id") == layer]
+    assert [line["status"] for line in mine if "progressDetail" not in line] == [
+        "Pulling fs layer",
+        "Download complete",
+        "Pull complete",
+    ]
+    last = [line for line in mine if "progressDetail" in line][-1]
+    assert last["status"] == "Downloading"
+    assert last["progressDetail"]["current"] == last["progressDetail"]["total"] > 0
+
+
+def test_run_and_build_fetch_what_they_need(store: Stores, pushed: str, tmp_path: pathlib.Path) -> None:
+    second = store("second")
+    done = second("create", "--network", "none", f"{pushed}:1", "x")
+    assert done.stderr.startswith(f"Unable to find image '{pushed}:1' locally\n1: Pulling from x/site\n")
+    assert "Image is up to date" in second("create", "--pull", "always", "--network", "none", f"{pushed}:1").stderr
+    never = second("run", "--pull", "never", "--network", "none", f"{pushed}:2", check=False)
+    assert (never.returncode, never.stderr) == (125, f"Error: No such image: {pushed}:2\n")
+    (tmp_path / "Dockerfile").write_text(f"FROM {pushed}:2\nLABEL a=b\n")
+    done = second("build", str(tmp_path))
+    assert done.stdout.startswith(f"Step 1/2 : FROM {pushed}:2\n2: Pulling from x/site\n")
+    assert "Already exists" in done.stdout
+    done = second("build", "--pull", str(tmp_path))
+    assert f"Status: Image is up to date for {pushed}:2\n ---> " in done.stdout
+    assert "Pulling" not in second("build", str(tmp_path)).stdout
+
+
+def _replace_config(library: Library, sample: samples.Sample, raw: bytes, kind: str) -> None:
+    config = library.add(raw, kind)
+    value = json.loads(library.blobs[sample.manifest.digest])
+    value["config"] = {"mediaType": kind, "digest": config.digest, "size": config.size}
+    library.add(json.dumps(value).encode(), sample.manifest.media_type, "1")
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds that another process does."""
+    deadline = threading.Event()
+    for _ in range(6000):
+        if holds():
+            return
+        deadline.wait(0.01)
+    raise AssertionError("it never came to hold")
+
+
+def _manifest(repository: str, tag: str) -> subprocess.CompletedProcess[str]:
+    from tests.peers import skopeo
+
+    return skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{repository}:{tag}")
+
+
+def _digest(repository: str, tag: str) -> str:
+    return digest.of(_manifest(repository, tag).stdout.encode())
+
+
+def _layers(repository: str, tag: str) -> list[str]:
+    """Return the hex digests of a tag's layers, base first."""
+    return [
+        layer["digest"].removeprefix("sha256:") for layer in json.loads(_manifest(repository, tag).stdout)["layers"]
+    ]
+
+
+def test_bars_on_a_terminal(store: Stores, pushed: str) -> None:
+    second = store("second")
+    second("images")
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [os.path.join(BIN, "lamina"), "pull", f"{pushed}:2"],
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+        env={**second.env, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(slave)
+    said = b"".join(iter(lambda: _read(master), b""))
+    os.close(master)
+    assert process.wait(60) == 0
+    assert said.startswith(b"2: Pulling from x/site\r\n")
+    for layer in _layers(pushed, "2"):
+        assert f"{layer[:12]}: Pull complete".encode() in said
+    assert said.endswith(f"{pushed}:2\r\n".encode())
+
+
+def test_from_python_beside_threads(tmp_path: pathlib.Path) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(5000, 100))
+    heard: list[Event] = []
+    connect = lambda: Client(Settings(certificates=""))  # noqa: E731
+    with Server(library) as server, Engine(str(tmp_path / "store"), "vfs", heard.append, connect=connect) as engine:
+        name = f"{server.host}/a/b:1"
+        [pulled] = engine.pull(name)
+        assert (pulled.image_id, pulled.digest, pulled.is_new) == (sample.image_id, sample.manifest.digest, True)
+        assert not engine.pull(name)[0].is_new
+        assert engine.content()[0].digest == sample.manifest.digest
+    assert Status("Pull complete", sample.layers[0].digest[7:19]) in heard
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 1 << 16)
+    except OSError:  # the other end is closed
+        return b""

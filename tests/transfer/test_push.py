@@ -1,0 +1,250 @@
+"""Push: the program and Debian's docker-registry; what is not sent, and what goes back as it came."""
+
+import glob
+import json
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests import peers
+from tests.cli.place import Lamina
+from tests.peers import skopeo
+from tests.remote.distribution import PASSWORD, USER, Distribution
+from tests.remote.servers import Library, Server
+from tests.transfer import samples
+
+from lamina.oci import digest, mediatypes
+
+pytestmark = pytest.mark.root
+
+Stores = Callable[[str], Lamina]
+
+
+@pytest.fixture
+def other(tmp_path: object) -> Iterator[Distribution]:
+    """Another registry."""
+    peers.need(Distribution.missing())
+    with Distribution(f"{tmp_path}/other") as registry:
+        yield registry
+
+
+def test_what_the_registry_has_is_not_sent(first: Lamina, distribution: Distribution) -> None:
+    name = f"{distribution.host}/x/site"
+    _tag(first, name)
+    done = first("push", f"{name}:1")
+    layers = _diff_ids(first, f"{name}:1")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"The push refers to repository [{name}]"
+    assert lines[1:3] == [f"{layer}: Preparing" for layer in reversed(layers)]
+    assert {f"{layer}: Pushed" for layer in layers} <= set(lines)
+    raw = _raw(f"{name}:1")
+    assert lines[-1] == f"1: digest: {digest.of(raw)} size: {len(raw)}"
+    again = first("push", f"{name}:1").stdout.splitlines()
+    assert again[3:5] == [f"{layer}: Layer already exists" for layer in reversed(layers)]
+    before = len(distribution.requests())
+    newer = first("push", f"{name}:2").stdout
+    assert newer.count("Layer already exists") == 2
+    assert newer.count(": Pushed") == 1
+    uploads = [line for line in distribution.requests()[before:] if line.startswith("PUT") and "/blobs/" in line]
+    assert len(uploads) == 2  # the layer and the config
+
+
+def test_a_push_of_what_is_there_sends_nothing(first: Lamina, distribution: Distribution) -> None:
+    name = f"{distribution.host}/x/site:1"
+    _tag(first, name)
+    first("push", name)
+    before = len(distribution.requests())
+    first("push", "-q", name)
+    asked = [line for line in distribution.requests()[before:] if not line.endswith("/v2/")]
+    assert asked == ["HEAD /v2/x/site/manifests/1"]
+
+
+def test_layers_are_mounted_from_another_repository(first: Lamina, distribution: Distribution) -> None:
+    for place in ("x/site", "y/site"):
+        _tag(first, f"{distribution.host}/{place}:1")
+    first("push", f"{distribution.host}/x/site:1")
+    before = len(distribution.requests())
+    done = first("push", f"{distribution.host}/y/site:1")
+    assert done.stdout.count("Mounted from x/site") == 2
+    assert not [line for line in distribution.requests()[before:] if line.startswith("PATCH")]
+    assert _raw(f"{distribution.host}/y/site:1") == _raw(f"{distribution.host}/x/site:1")
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "fetched again"])
+def test_a_layer_goes_back_as_it_came(store: Stores, distribution: Distribution, kept: bool) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(5000, 100))
+    with Server(library) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        if kept:
+            assert lamina("content", "keep", "--layers", "1m").stdout.startswith("layers: 1.05MB\n")
+        lamina("pull", name)
+        there = f"{distribution.host}/c/d:1"
+        lamina("tag", name, there)
+        server.asked.clear()
+        lamina("push", there)
+        assert bool([line for line in server.lines() if "/blobs/" in line]) is not kept
+    assert _raw(there) == library.blobs[sample.manifest.digest]
+
+
+def test_a_layer_that_cannot_be_had_as_it_came_is_compressed_again(store: Stores, distribution: Distribution) -> None:
+    library = Library()
+    samples.fill(library, *samples.layers(5000, 100))
+    with Server(library) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        lamina("pull", name)
+        there = f"{distribution.host}/c/d:1"
+        lamina("tag", name, there)
+        library.blobs.clear()
+        done = lamina("push", there)
+    assert done.stdout.count(": Pushed") == 2
+    assert json.loads(_raw(there))["mediaType"] == mediatypes.DOCKER_MANIFEST
+    third = store("third")
+    third("pull", there)
+    assert third.json("inspect", there)[0]["Id"] == lamina.json("inspect", there)[0]["Id"]
+
+
+def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, distribution: Distribution) -> None:
+    """Two stores that never met compress alike."""
+    second, name = store("second"), f"{distribution.host}/x/site:2"
+    with open(f"{second.root}.tar", "wb") as file:
+        first("save", "site:1", "site:2", output=file)
+    second("load", "-q", "-i", f"{second.root}.tar")
+    for lamina in (first, second):
+        _tag(lamina, name)
+    first("push", name)
+    assert second("push", name).stdout.count("Layer already exists") == 3
+
+
+@pytest.mark.parametrize(("name", "level"), [("zstd", ""), ("zstd", "7"), ("gzip", "3"), ("", "0")])
+def test_compression_as_asked_for(
+    first: Lamina, store: Stores, distribution: Distribution, name: str, level: str
+) -> None:
+    there = f"{distribution.host}/x/site:2"
+    _tag(first, there)
+    first("push", there)
+    before = _layers(there)
+    flags = [*(["--compression", name] if name else []), *(["--compression-level", level] if level else [])]
+    assert first("push", *flags, there).stdout.count(": Pushed") == 3
+    assert {layer["mediaType"].endswith("zstd") for layer in _layers(there)} == {name == "zstd"}
+    assert _layers(there) != before
+    assert first("push", *flags, there).stdout.count("Layer already exists") == 3
+    second = store("second")
+    second("pull", there)
+    assert second.json("inspect", there)[0]["Id"] == first.json("inspect", "site:2")[0]["Id"]
+
+
+def test_an_image_without_layers(store: Stores, distribution: Distribution) -> None:
+    name = f"{distribution.host}/x/nothing:1"
+    first, second = store("first"), store("second")
+    with first.engine() as engine, engine.edit(created=0) as edit:
+        edit.set(cmd=["/x"])
+        edit.commit(name)
+    first("push", name)
+    second("pull", name)
+    assert second.json("inspect", name)[0]["Id"] == first.json("inspect", name)[0]["Id"]
+
+
+def test_all_tags(first: Lamina, distribution: Distribution) -> None:
+    name = f"{distribution.host}/x/site"
+    for tag in ("1", "2"):
+        first("tag", f"site:{tag}", f"{name}:{tag}")
+    done = first("push", "--all-tags", name)
+    assert re.findall(r"^(\d): digest: ", done.stdout, re.MULTILINE) == ["1", "2"]
+    assert sorted(skopeo.json("list-tags", "--tls-verify=false", f"docker://{name}")["Tags"]) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nobody"], "Error: An image does not exist locally with the tag: nobody"),
+        (["-a", "nobody"], "Error: An image does not exist locally with the tag: nobody"),
+        (["-a", "site:1"], "Error: invalid reference format: 'site:1': tag can't be used with --all-tags/-a"),
+        (
+            [f"site@sha256:{'0' * 64}"],
+            f"Error: invalid reference format: 'site@sha256:{'0' * 64}': cannot push a digest",
+        ),
+        (["--compression", "lz4", "site:1"], "Error: invalid compression 'lz4': there are gzip, zstd"),
+        (["--compression-level", "9", "site:1"], "Error: invalid level 9 of gzip: it is 0 to 3"),
+    ],
+)
+def test_what_cannot_be_pushed(first: Lamina, words: list[str], said: str) -> None:
+    done = first("push", *words, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+
+
+def test_a_damaged_layer_does_not_go_out(first: Lamina, distribution: Distribution) -> None:
+    name = f"{distribution.host}/x/site:1"
+    _tag(first, name)
+    found = glob.glob(f"{first.root}/overlay2/*/diff/www/more")
+    path = next(path for path in found if os.path.isfile(path))  # the other one is a whiteout
+    with open(path, "r+b") as file:
+        before = file.read(4)
+        file.seek(0)
+        file.write(b"oops")
+    done = first("push", name, check=False)
+    assert done.returncode == 1
+    assert "is damaged: file integrity checksum failed for 'www/more'" in done.stderr
+    assert skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{name}", check=False).returncode
+    with open(path, "r+b") as file:
+        file.write(before)
+
+
+def test_what_is_kept_is_listed_and_pruned(store: Stores) -> None:
+    library = Library()
+    sample = samples.fill(library, *samples.layers(50_000, 20_000, 10_000))
+    with Server(library) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        lamina("content", "keep", "--layers", "40kb", "--partial", "1g", "--partial-age", "1h")
+        lamina("pull", name)
+        form = ["content", "ls", "--format", "{{.Kind}} {{.Digest}} {{.InUse}}"]
+        kept = set(lamina(*form).stdout.splitlines())
+        assert f"document {sample.manifest.digest} yes" in kept
+        layers = [line for line in kept if line.startswith("layer")]
+        assert 1 <= len(layers) <= 2
+        assert f"layer {sample.layers[0].digest} yes" not in kept  # it alone is more than the bound
+        assert lamina("content", "prune", "-f").stdout == "Total reclaimed space: 0B\n"
+        assert "Deleted content:" in lamina("content", "prune", "-f", "-a").stdout
+        assert lamina(*form).stdout == f"document {sample.manifest.digest} yes\n"
+        lamina("rmi", name)
+        assert lamina("content", "prune", "-f").stdout.startswith(f"Deleted content:\n{sample.manifest.digest}\n")
+        assert not lamina("content", "ls", "-q").stdout
+        assert lamina("content", "keep").stdout == "layers: 41kB\npartial: 1.07GB\npartial age: 1h\n"
+
+
+def test_who_may(first: Lamina, store: Stores, tmp_path: pathlib.Path) -> None:
+    """Each process that takes part says who we are."""
+    peers.need(Distribution.missing())
+    with Distribution(str(tmp_path / "locked"), locked=True) as registry:
+        name = f"{registry.host}/x/site:2"
+        _tag(first, name)
+        refused = first("push", name, check=False)
+        assert refused.returncode == 1
+        assert "needs 'lamina login'" in refused.stderr
+        for lamina in (first, store("second")):
+            lamina("login", "-u", USER, "--password-stdin", registry.host, input=PASSWORD)
+        assert first("push", name).stdout.count(": Pushed") == 3
+        assert store("second")("pull", name).stdout.count("Pull complete") == 3
+
+
+def _tag(lamina: Lamina, name: str) -> None:
+    """Give `site:1` and `site:2` the name of another repository; a tag of that does not count."""
+    repository, colon, tag = name.rpartition(":")
+    for number in ("1", "2"):
+        lamina("tag", f"site:{number}", f"{repository if colon and '/' not in tag else name}:{number}")
+
+
+def _raw(name: str) -> bytes:
+    return skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{name}").stdout.encode()
+
+
+def _layers(name: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(_raw(name))["layers"]
+    return found
+
+
+def _diff_ids(lamina: Lamina, name: str) -> list[str]:
+    return [digest.short(one) for one in lamina.json("inspect", name)[0]["RootFS"]["Layers"]]
