@@ -64,6 +64,7 @@ GROUPS = {
     | {"prune": "container prune"},
     "image": {name: name for name in ("build", "history", "import", "inspect", "load", "save", "tag", "tree")}
     | {"ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
+    "registry": {name: f"registry {name}" for name in ("serve",)},
     "system": {"check": "check", "df": "system df", "events": "events", "info": "info", "prune": "system prune"},
     "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")}
     | {"list": "volume ls", "remove": "volume rm"},
@@ -74,6 +75,7 @@ HIDDEN = {
     "check": Command("check", "Verify every digest, chain, link and reference of the store"),
     "container prune": Command("container_prune", "Remove all stopped containers"),
     "image prune": Command("image_prune", "Remove unused images"),
+    "registry serve": Command("registry_serve", "Serve images to docker, podman and all who pull and push"),
     "system df": Command("system_df", "Show how much room images, containers and volumes take"),
     "system prune": Command("system_prune", "Remove unused data"),
     "volume prune": Command("volume_prune", "Remove unused local volumes"),
@@ -87,6 +89,7 @@ HIDDEN = {
 _ABOUT = {
     "container": "Manage containers",
     "image": "Manage images",
+    "registry": "Serve images, and look after what is served",
     "system": "Manage the store",
     "volume": "Manage volumes",
 }

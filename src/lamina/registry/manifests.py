@@ -39,8 +39,9 @@ async def put(call: Call) -> Answer:
     digest = documents.digest(data, wanted)
     if wanted and digest != wanted:
         raise DigestInvalid(f"the manifest has the digest {digest}, not {wanted}", {"digest": digest})
-    await call.repository.put(data, document, digest, kind, [*([tag] if tag else []), *tags])
-    call.service.tell("push", call, {**_target(Stored(digest, kind, data)), **({"tag": tag} if tag else {})})
+    stored = Stored(digest, kind, data)
+    await call.repository.put(stored, document, [*([tag] if tag else []), *tags], sparse=call.service.settings.sparse)
+    call.service.tell("push", call, {**_target(stored), **({"tag": tag} if tag else {})})
     headers = {"Location": call.url(f"{call.name}/manifests/{digest}"), "Docker-Content-Digest": digest}
     if document.subject is not None:
         headers["OCI-Subject"] = document.subject.digest

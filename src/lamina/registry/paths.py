@@ -19,6 +19,7 @@ docker/registry/v2/
 lamina/
   gate, lock                               locks between pushes and garbage collection
   secret                                   what upload tokens are signed with, where none is configured
+  token.key                                what the registry's own tokens are signed with
   trash/                                   folders on their way out
 
 A link is the digest and nothing else. Distribution passes over folders of a repository whose names begin with `_` and

@@ -17,9 +17,7 @@ def parse(text: str, size: int) -> tuple[int, int] | None:
         start, end = max(0, size - int(last)), size
     else:
         start, end = int(first), min(int(last) + 1, size) if last else size
-        if last and int(last) < int(first):
-            return None
-    if start >= size:
+    if start >= end:
         raise RangeInvalid(
             f"the blob has {size} bytes, and none in the range {spec[:50]!r}",
             headers={"Content-Range": f"bytes */{size}"},

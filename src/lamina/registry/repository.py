@@ -137,34 +137,37 @@ class Repository:
         except Missing:
             return guess
 
-    async def put(self, data: bytes, document: Document, stored: Digest, kind: str, tags: Sequence[str]) -> None:
-        """Take a manifest, and let tags stand for it; all that it names but its subject must be there.
+    async def put(self, stored: Stored, document: Document, tags: Sequence[str], *, sparse: bool = False) -> None:
+        """Take a manifest, and let tags stand for it.
 
         Raises:
-            ManifestBlobUnknown: it is not.
+            ManifestBlobUnknown: something is not there that it names, its subject aside; not raised if `sparse`.
         """
         async with self.storage.pushing():
-            await self._require(document)
-            await self.storage.put(stored, data)
-            await self.storage.write(
-                [*self._descriptions(data, document, stored, kind), *self._tag_links(tags, stored)]
-            )
+            missing = await self._relied_on(document)
+            if missing and not sparse:
+                raise ManifestBlobUnknown(
+                    f"{self.name} lacks {len(missing)} of what the manifest names: push {missing[0]} first",
+                    {"digest": missing[0], "missing": missing},
+                )
+            await self.storage.put(stored.digest, stored.data)
+            await self.storage.write([*self._descriptions(stored, document), *self._tag_links(tags, stored.digest)])
 
-    def _descriptions(self, data: bytes, document: Document, digest: Digest, kind: str) -> Iterable[tuple[str, bytes]]:
-        if document.media_type == "" and kind != documents.media_type(document):
-            yield paths.media_type(self.name, digest), kind.encode()
+    def _descriptions(self, stored: Stored, document: Document) -> Iterable[tuple[str, bytes]]:
+        if document.media_type == "" and stored.media_type != documents.media_type(document):
+            yield paths.media_type(self.name, stored.digest), stored.media_type.encode()
         if document.subject is not None:
-            row = documents.descriptor(data, document, digest, kind)
-            yield paths.referrer(self.name, document.subject.digest, digest), msgspec.json.encode(row)
-        yield paths.revision(self.name, digest), digest.encode()
+            row = documents.descriptor(stored.data, document, stored.digest, stored.media_type)
+            yield paths.referrer(self.name, document.subject.digest, stored.digest), msgspec.json.encode(row)
+        yield paths.revision(self.name, stored.digest), stored.digest.encode()
 
     def _tag_links(self, tags: Sequence[str], digest: Digest) -> Iterable[tuple[str, bytes]]:
         for tag in tags:
             yield paths.past(self.name, tag, digest), digest.encode()
             yield paths.current(self.name, tag), digest.encode()
 
-    async def _require(self, document: Document) -> None:
-        """Let all that a manifest names count as new, or refuse it."""
+    async def _relied_on(self, document: Document) -> list[Digest]:
+        """Let all that a manifest names count as new; return what is not there."""
         stored: dict[Digest, Digest] = {}
         missing: list[Digest] = []
         for descriptor in document.blobs:
@@ -178,11 +181,7 @@ class Repository:
                 await self.storage.renew(paths.revision(self.name, descriptor.digest))
             except Missing:
                 missing.append(descriptor.digest)
-        if missing:
-            raise ManifestBlobUnknown(
-                f"{self.name} lacks {len(missing)} of what the manifest names: push {missing[0]} first",
-                {"digest": missing[0], "missing": missing},
-            )
+        return missing
 
     async def untag(self, tag: str) -> None:
         """Remove a tag, and what it stood for before.

@@ -15,7 +15,7 @@ class Route(NamedTuple):
     reference: str = ""
 
 
-_WHOLE = {"/": "alive", "/v2/": "base", "/v2": "base", "/v2/_catalog": "catalog"}
+_WHOLE = {"/": "alive", "/v2/": "base", "/v2": "base", "/v2/_catalog": "catalog", "/auth/token": "token"}
 
 
 def parse(path: str) -> Route | None:

@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -51,6 +51,10 @@ class Listener(Protocol):
         """Take note of something done to a target."""
         ...
 
+    def close(self) -> None:
+        """Let go of what is kept back."""
+        ...
+
 
 async def _alive(_: Call) -> Answer:
     return answers.empty(200, {"Cache-Control": "no-cache"})
@@ -93,6 +97,7 @@ class Service:
         settings: what the registry was told.
         secret: what upload tokens are signed with.
         access: who may do what; nobody is asked where there is none.
+        tokens: answers the endpoint that gives tokens, if there is one.
         listeners: who is told.
     """
 
@@ -102,7 +107,8 @@ class Service:
         settings: Settings,
         secret: bytes,
         access: Access | None = None,
-        listeners: tuple[Listener, ...] = (),
+        tokens: Handler | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self.storage = storage
         self.settings = settings
@@ -110,6 +116,7 @@ class Service:
         self.cache = Cache()
         self.arriving = 0
         self._access = access
+        self._tokens = tokens
         self._listeners = listeners
         self._headers = {**_VERSION, **settings.headers}
 
@@ -139,6 +146,7 @@ class Service:
         """Answer a request, and send what is sent by itself; no error goes past this."""
         began = time.perf_counter()
         kind, call = "", Call(self, request, "", "")
+        identity = _identity(request)
         try:
             path = request.rel_url.raw_path
             route = routes.parse(path if self.settings.prefix == "/" else "/" + path.removeprefix(self.settings.prefix))
@@ -153,22 +161,34 @@ class Service:
         except Exception as error:  # noqa: BLE001 - the server stays up, and the client gets a document
             answer = answers.refusal(_unexpected(error, request))
         answer.headers.update(self._headers)
+        answer.headers["X-Request-Id"] = call.identity = identity
         for listener in self._listeners:
             listener.answered(call, kind, answer.status, answer.content_length or 0, time.perf_counter() - began)
         return answer
 
     async def _answer(self, kind: str, call: Call) -> Answer:
         method = call.request.method
-        offered = HANDLERS[kind]
+        offered = HANDLERS[kind] if kind != "token" else self._issuing(call.request)
         if method not in offered:
             raise Unsupported(f"{method} is not offered here", headers={"Allow": ", ".join(offered)})
         handler, actions = offered[method]
-        if self._access is not None and kind != "alive":
+        if self._access is not None and kind not in ("alive", "token"):
             what = ("registry", "catalog") if kind == "catalog" else ("repository", call.name)
             call.user = await self._access.check(call, *what, actions)
         if self.settings.readonly and method not in _READS:
             raise Unsupported("the registry is read-only at present")
         return await handler(call)
+
+    def _issuing(self, request: web.BaseRequest) -> dict[str, tuple[Handler, list[str]]]:
+        if self._tokens is None:
+            raise _no_endpoint(request)
+        return {"GET": (self._tokens, [])}
+
+
+def _identity(request: web.BaseRequest) -> str:
+    """Return the id that a request came with, or one for it."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if given.isascii() and given.replace("-", "").isalnum() and len(given) <= 64 else os.urandom(8).hex()
 
 
 def _no_endpoint(request: web.BaseRequest) -> Refusal:

@@ -148,7 +148,6 @@ async def _arrived(call: Call) -> int:
 
 async def _state(call: Call, *, signed: bool = True) -> State:
     """Return the state that a client carries; one that carries none is taken at its word, an offset below 0 is none."""
-    call.identity = call.reference
     try:
         if str(uuid.UUID(call.reference)) != call.reference:
             raise ValueError
