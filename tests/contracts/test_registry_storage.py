@@ -137,13 +137,14 @@ def test_what_is_new_or_touched_is_not_discarded(make: Callable[[], Storage]) ->
         one = digest.of(b"one")
         await storage.put(one, b"one")
         async with storage.collecting() as now:
-            assert await storage.discard(one, now - 1000) == 0
-            assert await storage.discard(ABSENT, now + 1000) == 0
+            assert await storage.discard(one, now - 1000) is None
+            assert await storage.discard(ABSENT, now + 1000) is None
+            assert await storage.discard(one, now + 1000, pretend=True) == 3
         async with storage.pushing():
             assert await storage.touch([one]) == []
         async with storage.collecting() as later:
             assert later >= now
-            assert await storage.discard(one, now) == 0
+            assert await storage.discard(one, now) is None
         assert await content(storage, one) == b"one"
 
     run(make, test)

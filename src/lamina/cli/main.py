@@ -64,7 +64,7 @@ GROUPS = {
     | {"prune": "container prune"},
     "image": {name: name for name in ("build", "history", "import", "inspect", "load", "save", "tag", "tree")}
     | {"ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
-    "registry": {name: f"registry {name}" for name in ("serve",)},
+    "registry": {name: f"registry {name}" for name in ("check", "gc", "history", "serve")},
     "system": {"check": "check", "df": "system df", "events": "events", "info": "info", "prune": "system prune"},
     "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")}
     | {"list": "volume ls", "remove": "volume rm"},
@@ -75,6 +75,9 @@ HIDDEN = {
     "check": Command("check", "Verify every digest, chain, link and reference of the store"),
     "container prune": Command("container_prune", "Remove all stopped containers"),
     "image prune": Command("image_prune", "Remove unused images"),
+    "registry check": Command("registry_check", "Verify every blob and link of a registry"),
+    "registry gc": Command("registry_gc", "Remove what nothing needs any more, while pushes go on"),
+    "registry history": Command("registry_history", "List what a tag stood for"),
     "registry serve": Command("registry_serve", "Serve images to docker, podman and all who pull and push"),
     "system df": Command("system_df", "Show how much room images, containers and volumes take"),
     "system prune": Command("system_prune", "Remove unused data"),

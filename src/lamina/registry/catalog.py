@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from .contract import Storage
 
 _MARK = "_manifests"
+_PARTS = ("_layers", "_manifests", "_uploads")
 
 
 async def repositories(storage: Storage, last: str = "") -> AsyncIterator[str]:
@@ -16,6 +17,17 @@ async def repositories(storage: Storage, last: str = "") -> AsyncIterator[str]:
     after = (*last.split("/"), _MARK) if last else ()
     async for name in _walk(storage, (), after):
         yield name
+
+
+async def folders(storage: Storage) -> AsyncIterator[str]:
+    """Yield the names of all folders that have something of a repository, if only an upload."""
+    left = [""]
+    while left:
+        here = left.pop()
+        names = await storage.names(here)
+        if here and any(name in _PARTS for name in names):
+            yield here
+        left += [f"{here}/{name}" if here else name for name in reversed(names) if not name.startswith("_")]
 
 
 async def _walk(storage: Storage, here: tuple[str, ...], after: tuple[str, ...]) -> AsyncIterator[str]:

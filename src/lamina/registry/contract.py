@@ -130,10 +130,10 @@ class Storage(Protocol):
         """Let blobs count as new from now on; return those that are not there. See `pushing`."""
         ...
 
-    async def discard(self, digest: Digest, before: float) -> int:
+    async def discard(self, digest: Digest, before: float, *, pretend: bool = False) -> int | None:
         """Remove a blob that was neither written nor touched since `before`; return the bytes that this frees.
 
-        To be called within `collecting` only. What is newer, or absent, frees nothing.
+        To be called within `collecting` only, but to `pretend`. None is for what is newer, or absent.
         """
         ...
 

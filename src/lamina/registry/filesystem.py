@@ -106,19 +106,20 @@ class Filesystem(Storage):
             return False
         return True
 
-    async def discard(self, digest: Digest, before: float) -> int:
-        return await _run(self._discard, digest, before)
+    async def discard(self, digest: Digest, before: float, *, pretend: bool = False) -> int | None:
+        return await _run(self._discard, digest, before, pretend)
 
-    def _discard(self, digest: Digest, before: float) -> int:
+    def _discard(self, digest: Digest, before: float, pretend: bool) -> int | None:
         path = self._data(digest)
         try:
             found = os.stat(path)
         except FileNotFoundError:
-            return 0
+            return None
         if found.st_mtime >= before:
-            return 0
-        os.unlink(path)
-        durable.rmdir(os.path.dirname(path))
+            return None
+        if not pretend:
+            os.unlink(path)
+            durable.rmdir(os.path.dirname(path))
         return found.st_size
 
     async def digests(self) -> AsyncIterator[Digest]:

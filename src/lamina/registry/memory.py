@@ -60,11 +60,12 @@ class Memory(Storage):
                 self._blobs[digest] = (self._blobs[digest][0], time.time())
         return [digest for digest in wanted if digest not in self._blobs]
 
-    async def discard(self, digest: Digest, before: float) -> int:
+    async def discard(self, digest: Digest, before: float, *, pretend: bool = False) -> int | None:
         data, modified = self._blobs.get(digest, (b"", before))
         if modified >= before:
-            return 0
-        del self._blobs[digest]
+            return None
+        if not pretend:
+            del self._blobs[digest]
         return len(data)
 
     async def digests(self) -> AsyncIterator[Digest]:

@@ -38,6 +38,7 @@ class Cache:
 
         Raises:
             Missing: the storage does not have it.
+            Unavailable: it is damaged.
         """
         size = await storage.size(digest)
         found = self._known.get(digest)
@@ -48,6 +49,8 @@ class Cache:
             data = await blob.read(0, blob.size)
         finally:
             blob.close()
+        if documents.digest(data, digest) != digest:
+            raise Unavailable(f"the manifest {digest} is damaged, `lamina registry check` tells more")
         document = documents.parse(data)
         found = (data, documents.media_type(document), bool(document.media_type))
         self._keep(digest, found)
@@ -204,11 +207,15 @@ class Repository:
         for tag in gone:
             if await self._stands_for(tag, digest):  # still, and not anew for another
                 await self.storage.remove(paths.tag(self.name, tag))
+        await self.drop(digest, subject.digest if subject is not None else None)
+        return gone
+
+    async def drop(self, digest: Digest, subject: Digest | None) -> None:
+        """Remove what says that the repository has a manifest; no tag may stand for it."""
         await self.storage.remove(paths.revision(self.name, digest))
         await self.storage.remove(paths.media_type(self.name, digest))
         if subject is not None:
-            await self.storage.remove(paths.referrer(self.name, subject.digest, digest))
-        return gone
+            await self.storage.remove(paths.referrer(self.name, subject, digest))
 
     async def tags_of(self, digest: Digest) -> AsyncIterator[str]:
         """Yield the tags that stand for a manifest."""
