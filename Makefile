@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PEERS := docker.io:dockerd docker.io:docker runc podman conmon skopeo busybox-static strace attr xfsprogs e2fsprogs zstd bzip2 xz-utils procps linux-libc-dev zsh fish
+PEERS := docker-registry docker.io:dockerd docker.io:docker runc podman conmon skopeo busybox-static strace attr xfsprogs e2fsprogs zstd bzip2 xz-utils procps linux-libc-dev zsh fish
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench fuzz clean
