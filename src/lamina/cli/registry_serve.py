@@ -23,7 +23,13 @@ def parser(summary: str) -> Parser:
     parser.option("--storage", value="string", help="Folder of the registry (default /var/lib/registry)")
     parser.option("--tls-cert", value="string", help="Certificate chain for TLS, PEM")
     parser.option("--tls-key", value="string", help="Key of the certificate, PEM")
-    parser.option("--workers", value="int", help="Processes that serve (default 1)", default=0, parse=number)
+    parser.option(
+        "--workers",
+        value="int",
+        help="Processes that serve (default one a processor, at most 4)",
+        default=0,
+        parse=number,
+    )
     parser.arguments(0, 0)
     return parser
 

@@ -186,7 +186,7 @@ class Own(Section, frozen=True):
     maxuploads: int = 0
     idle: str = "60s"
     uploadtime: str = "0s"
-    workers: int = 1
+    workers: int = 0
     issuer: Rights | None = None
 
 

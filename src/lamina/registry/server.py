@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
@@ -16,6 +16,8 @@ from aiohttp import web
 from ..errors import InvalidArgument, Unavailable
 from .service import Service
 from .settings import Tls
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _THREADS = 24
 _KEEP_ALIVE = 60.0  # also how long a client may take to say what it wants
@@ -98,14 +100,13 @@ def tls(settings: Tls) -> ssl.SSLContext:
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service, listening: socket.socket) -> AsyncIterator[None]:
+async def serving(service: Service, listening: socket.socket, context: ssl.SSLContext | None) -> AsyncIterator[None]:
     """Serve while the block runs; at its end new connections are refused, and what is under way is finished."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, "storage"))
     settings = service.settings
     connections = _Connections(service)
-    context = tls(settings.tls) if settings.tls else None
-    server = await loop.create_server(connections, sock=listening, ssl=context, backlog=_BACKLOG)
+    server = await loop.create_server(connections, sock=listening.dup(), ssl=context, backlog=_BACKLOG)
     try:
         yield
     finally:
@@ -114,6 +115,18 @@ async def serving(service: Service, listening: socket.socket) -> AsyncIterator[N
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(settings.drain):
                 await connections.idle()
+        await connections.shutdown(1.0)
+
+
+@contextlib.asynccontextmanager
+async def answering(handler: Handler, listening: socket.socket) -> AsyncIterator[None]:
+    """Answer requests on a socket while the block runs; nothing is waited for."""
+    connections = web.Server(handler, access_log=None, logger=_silent())
+    server = await asyncio.get_running_loop().create_server(connections, sock=listening.dup())
+    try:
+        yield
+    finally:
+        server.close()
         await connections.shutdown(1.0)
 
 

@@ -46,7 +46,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """A registry's settings; times are in seconds, sizes in bytes, 0 is no limit."""
+    """A registry's settings. Times are in seconds, sizes in bytes; 0 is no limit, or a worker for each processor."""
 
     address: str = "127.0.0.1:5000"
     storage: str = "/var/lib/registry"
@@ -63,7 +63,7 @@ class Settings(msgspec.Struct, frozen=True):
     idle: float = 60.0
     upload_time: float = 0.0
     drain: float = 60.0
-    workers: int = 1
+    workers: int = 0
     headers: dict[str, str] = {}
     tls: Tls | None = None
     htpasswd: str = ""
