@@ -122,8 +122,11 @@ class Storage(Protocol):
         """
         ...
 
-    async def put(self, digest: Digest, data: bytes) -> None:
-        """Keep some bytes, whose digest the caller has made; what is there already counts as new again."""
+    async def put(self, digest: Digest, data: bytes, documents: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Keep some bytes, whose digest the caller has made, then write documents.
+
+        What is there already counts as new again.
+        """
         ...
 
     async def touch(self, digests: Iterable[Digest]) -> list[Digest]:

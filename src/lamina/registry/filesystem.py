@@ -25,12 +25,13 @@ _FIRST = 1024  # bytes that nearly every document has room in
 
 
 class Filesystem(Storage):
-    """Storage below a folder, which is made when something is written; several servers may use it at once."""
+    """Storage below a folder that is there; several servers may use it at once."""
 
     def __init__(self, folder: str) -> None:
         self._top = os.path.abspath(folder)
         self._repositories = os.path.join(self._top, paths.REPOSITORIES)
-        self._incoming = Incoming(self._top)
+        self._folders = durable.Folders(self._top, "/_manifests/tags/")
+        self._incoming = Incoming(self._top, self._folders)
         self._listings = Listings()
 
     async def read(self, path: str) -> bytes:
@@ -47,7 +48,7 @@ class Filesystem(Storage):
             os.close(fd)
 
     async def write(self, documents: Sequence[tuple[str, bytes]]) -> None:
-        await _run(durable.place, [(f"{self._repositories}/{path}", data) for path, data in documents])
+        await _run(self._folders.place, [(f"{self._repositories}/{path}", data) for path, data in documents])
 
     async def remove(self, path: str) -> None:
         await _run(self._remove, f"{self._repositories}/{path}")
@@ -63,7 +64,7 @@ class Filesystem(Storage):
             with contextlib.suppress(FileNotFoundError):
                 os.rename(path, aside)
                 remove_tree(aside)
-        durable.sync([os.path.dirname(path)])
+        durable.sync(os.path.dirname(path))
 
     async def modified(self, path: str) -> float:
         try:
@@ -92,9 +93,11 @@ class Filesystem(Storage):
         except FileNotFoundError:
             raise _no_blob(digest) from None
 
-    async def put(self, digest: Digest, data: bytes) -> None:
+    async def put(self, digest: Digest, data: bytes, documents: Sequence[tuple[str, bytes]] = ()) -> None:
+        files = [(f"{self._repositories}/{path}", text) for path, text in documents]
         if await self.touch([digest]) or await self.size(digest) != len(data):
-            await _run(durable.place, [(self._data(digest), data)])
+            files.insert(0, (self._data(digest), data))
+        await _run(self._folders.place, files)
 
     async def touch(self, digests: Iterable[Digest]) -> list[Digest]:
         return [digest for digest in digests if not self._touch(digest)]

@@ -29,8 +29,9 @@ _EAGER = 8 << 20
 class Incoming:
     """The uploads of a storage's folder. All calls block but `append`; see the contract."""
 
-    def __init__(self, top: str) -> None:
+    def __init__(self, top: str, folders: durable.Folders) -> None:
         self._top = top
+        self._folders = folders
         self._repositories = os.path.join(top, paths.REPOSITORIES)
         self._hashes = Hashes()
 
@@ -77,13 +78,11 @@ class Incoming:
                 self._remove(repository, identity)
                 raise WrongContent(f"the upload has the digest {found}, not {digest}")
             place = os.path.join(self._top, paths.blob(digest))
+            moves: list[durable.Move] = []
             if not _is_there(f"{place}/data", size):
-                os.fsync(fd)
-                durable.make(place)
                 os.utime(fd)
-                os.rename(f"{folder}/data", f"{place}/data")
-                durable.sync([place])
-            durable.place([(os.path.join(self._repositories, path), data) for path, data in links])
+                moves.append(durable.Move(fd, f"{folder}/data", f"{place}/data"))
+            self._folders.place([(os.path.join(self._repositories, path), data) for path, data in links], moves)
         remove_tree(folder)
         return size
 

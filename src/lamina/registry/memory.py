@@ -50,8 +50,9 @@ class Memory(Storage):
     async def open(self, digest: Digest) -> Blob:
         return _Bytes(self._blob(digest))
 
-    async def put(self, digest: Digest, data: bytes) -> None:
+    async def put(self, digest: Digest, data: bytes, documents: Sequence[tuple[str, bytes]] = ()) -> None:
         self._blobs[digest] = (data, time.time())
+        await self.write(documents)
 
     async def touch(self, digests: Iterable[Digest]) -> list[Digest]:
         wanted = list(digests)

@@ -153,8 +153,8 @@ class Repository:
                     f"{self.name} lacks {len(missing)} of what the manifest names: push {missing[0]} first",
                     {"digest": missing[0], "missing": missing},
                 )
-            await self.storage.put(stored.digest, stored.data)
-            await self.storage.write([*self._descriptions(stored, document), *self._tag_links(tags, stored.digest)])
+            links = [*self._descriptions(stored, document), *self._tag_links(tags, stored.digest)]
+            await self.storage.put(stored.digest, stored.data, links)
 
     def _descriptions(self, stored: Stored, document: Document) -> Iterable[tuple[str, bytes]]:
         if document.media_type == "" and stored.media_type != documents.media_type(document):
