@@ -20,11 +20,12 @@ from tests import traces
 
 
 class Serving:
-    """A registry that serves; `address` is `HOST:PORT`, or `unix://PATH`."""
+    """A registry that serves; `address` is `HOST:PORT`, or `unix://PATH`, and `storage` its folder."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: pathlib.Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], folder: pathlib.Path, storage: pathlib.Path) -> None:
         self._process = process
         self._folder = folder
+        self.storage = storage
         self.address = self._ready()
 
     @property
@@ -81,7 +82,8 @@ def serving(
         tls: certificate and key, files.
         config: a configuration's sections.
     """
-    words = ["registry", "serve", "--addr", address, "--storage", storage or str(folder / "registry"), *options]
+    place = pathlib.Path(storage) if storage else folder / "registry"
+    words = ["registry", "serve", "--addr", address, "--storage", str(place), *options]
     words += ["--delete"] if delete else []
     if htpasswd:
         words += ["--auth", f"htpasswd={_users(folder, htpasswd)}"]
@@ -96,7 +98,7 @@ def serving(
     with open(folder / "access.log", "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE)
     try:
-        yield Serving(process, folder)
+        yield Serving(process, folder, place)
     finally:
         process.terminate()
         try:

@@ -106,7 +106,7 @@ async def serving(service: Service, listening: socket.socket, context: ssl.SSLCo
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, "storage"))
     settings = service.settings
     connections = _Connections(service)
-    server = await loop.create_server(connections, sock=listening.dup(), ssl=context, backlog=_BACKLOG)
+    server = await loop.create_server(connections, sock=listening, ssl=context, backlog=_BACKLOG)
     try:
         yield
     finally:
@@ -122,7 +122,7 @@ async def serving(service: Service, listening: socket.socket, context: ssl.SSLCo
 async def answering(handler: Handler, listening: socket.socket) -> AsyncIterator[None]:
     """Answer requests on a socket while the block runs; nothing is waited for."""
     connections = web.Server(handler, access_log=None, logger=_silent())
-    server = await asyncio.get_running_loop().create_server(connections, sock=listening.dup())
+    server = await asyncio.get_running_loop().create_server(connections, sock=listening)
     try:
         yield
     finally:

@@ -27,6 +27,8 @@ def run(sockets: Sequence[socket.socket], work: Work, started: Callable[[], None
     while running:
         if signal.sigwait([*_STOP, signal.SIGCHLD]) != signal.SIGCHLD:
             stopping = True
+            for each in set(sockets):
+                each.close()  # or who comes now would wait for nobody
             for pid in running:
                 os.kill(pid, signal.SIGTERM)
         for pid in [pid for pid in running if os.waitpid(pid, os.WNOHANG)[0]]:
@@ -45,6 +47,8 @@ def _start(number: int, sockets: Sequence[socket.socket], work: Work) -> int:
         libc().prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # none outlives a parent that was killed
         if os.getppid() == parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            for each in {*sockets} - {sockets[number]}:
+                each.close()
             work(number, sockets[number])
             status = 0
     except BaseException:  # noqa: BLE001 - a process of its own ends here, whatever happens
