@@ -13,7 +13,7 @@ from .repository import Repository
 if TYPE_CHECKING:
     from .service import Service
 
-_BATCH = 256 << 10
+_BATCH = 128 << 10
 
 
 class Call:

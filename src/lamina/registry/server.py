@@ -22,6 +22,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _THREADS = 24
 _KEEP_ALIVE = 60.0  # also how long a client may take to say what it wants
 _LINE = 16 << 10
+_BUFFER = 64 << 10  # bytes of a body that wait for their handler: many uploads at once are to cost little memory
 _BACKLOG = 1024
 
 
@@ -150,6 +151,7 @@ class _Connections(web.Server):
             auto_decompress=False,
             max_line_size=_LINE,
             lingering_time=2.0,
+            read_bufsize=_BUFFER,
             logger=_silent(),
         )
         self._service = service
