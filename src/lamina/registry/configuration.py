@@ -5,7 +5,6 @@ health of other things, redirects); a name that neither knows is an error.
 """
 
 import re
-import tomllib
 from typing import Any
 
 import msgspec
@@ -226,7 +225,9 @@ def parse(data: bytes, *, toml: bool) -> File:
         InvalidArgument: it is neither YAML nor TOML.
         msgspec.ValidationError: a value is not what its place asks for.
     """
-    import yaml  # noqa: PLC0415 - only where there is a file
+    import tomllib  # noqa: PLC0415 - only where there is a file
+
+    import yaml  # noqa: PLC0415
 
     try:
         found = tomllib.loads(data.decode()) if toml else yaml.safe_load(data)
