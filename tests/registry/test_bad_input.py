@@ -152,6 +152,15 @@ def test_a_body_that_breaks_off(registry: Serving, client: Client) -> None:
     assert client("GET", f"/v2/short/blobs/{digest.of(data)}").body == data
 
 
+def test_a_client_that_waits_is_told_to_go_on(registry: Serving, client: Client) -> None:
+    host, _, port = registry.address.partition(":")
+    with socket.create_connection((host, int(port)), 20) as connection:
+        connection.sendall(request(f"PATCH {client.upload('polite')}", "Content-Length: 4", "Expect: 100-continue"))
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"data")
+        assert connection.recv(1000).split()[1] == b"202"
+
+
 @pytest.mark.parametrize("declared", ["Content-Length: 100", "Transfer-Encoding: chunked"])
 def test_a_body_that_never_comes(registry: Serving, client: Client, declared: str) -> None:
     reply = raw(registry, request(f"PATCH {client.upload('slow')}", declared))
