@@ -6,7 +6,7 @@ all names are there before the second one.
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from ..files import write_out
@@ -47,12 +47,11 @@ class Folders:
                 os.mkdir(path, 0o777)
         return [os.path.dirname(path) for path in unsure]
 
-    def sync(self, folders: Iterable[str]) -> None:
-        """Make the names in folders durable."""
+    def sync(self, folders: Collection[str]) -> None:
+        """Make the names in folders durable; each of them has its own name among these, or is known."""
         for folder in folders:
             sync(folder)
-            if self._passing not in folder:
-                self._known.add(folder)
+        self._known.update(folder for folder in folders if self._passing not in folder)
         if len(self._known) > _MOST:
             self._known.clear()
 
