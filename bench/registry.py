@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import socket
 import statistics
 import subprocess
@@ -56,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.registry")
     parser.add_argument("-n", "--rounds", type=int, default=3, help="rounds to take the median of (3)")
     rounds = parser.parse_args().rounds
-    if reason := disks.missing() or missing():
+    if reason := disks.missing() or missing() or ("" if shutil.which("wrk") else "wrk: not installed"):
         sys.exit(f"bench: {reason}")
     found: dict[tuple[str, str], list[float]] = {}
     with disks.ext4(DISK) as disk:

@@ -1,17 +1,21 @@
 """What the operator sees: the access log, metrics, health, notifications, the configuration."""
 
+import contextlib
 import http.server
 import json
+import os
 import pathlib
 import queue
+import signal
 import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests import traces
 from tests.registry.client import Client
-from tests.registry.serving import serving
+from tests.registry.serving import Serving, serving
 
 from lamina.errors import InvalidArgument
 from lamina.oci import mediatypes
@@ -189,6 +193,43 @@ def test_a_unix_socket(tmp_path: pathlib.Path) -> None:
             assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
         assert registry.stop() == 0
     assert not (tmp_path / "s").exists()
+
+
+def test_a_socket_that_was_left_behind(tmp_path: pathlib.Path) -> None:
+    address = f"unix://{tmp_path}/s"
+    for _ in range(2):
+        with serving(tmp_path, address=address) as registry:
+            with pytest.raises(RuntimeError, match="another process serves there"), serving(tmp_path, address=address):
+                pass
+            registry.stop(signal.SIGKILL)
+        assert (tmp_path / "s").exists()
+
+
+def workers(registry: Serving) -> set[int]:
+    path = pathlib.Path(f"/proc/{registry.pid}/task/{registry.pid}/children")
+    return set(map(int, path.read_text().split()))
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: pathlib.Path) -> None:
+    with serving(tmp_path, "--workers", "2") as registry:
+        before = workers(registry)
+        assert len(before) == 2
+        os.kill(min(before), signal.SIGKILL)
+        while len(workers(registry) - before) < 1:
+            pass
+        for _ in range(10):  # connections go to either
+            client = Client(registry.address)
+            assert client("GET", "/v2/").status == 200
+            client.close()
+
+
+def test_no_worker_outlives_the_registry(tmp_path: pathlib.Path) -> None:
+    with serving(tmp_path, "--workers", "2") as registry, contextlib.ExitStack() as stack:
+        fds = [os.pidfd_open(pid) for pid in workers(registry)]
+        for fd in fds:
+            stack.callback(os.close, fd)
+        registry.stop(signal.SIGKILL)
+        assert all(traces.readable(10, fd) for fd in fds)
 
 
 def test_in_memory(tmp_path: pathlib.Path) -> None:
