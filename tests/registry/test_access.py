@@ -3,6 +3,7 @@
 import base64
 import json
 import pathlib
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -206,3 +207,27 @@ def test_read_only(tmp_path: pathlib.Path) -> None:
             reply = client(method, f"/v2/a/{path}", b"")
             assert (reply.status, reply.code) == (405, "UNSUPPORTED")
         client.close()
+
+
+@pytest.mark.root
+def test_a_storage_that_cannot_be_written(tmp_path: pathlib.Path) -> None:
+    with serving(tmp_path) as registry:
+        client = Client(registry.address)
+        subject = client.image("a", "1")
+        target = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": subject, "size": 1}
+        referrer = client.image("a", "2", subject=target)
+        layer = client("GET", "/v2/a/manifests/1").json["layers"][0]["digest"]
+        client.close()
+    place = str(registry.storage)
+    subprocess.run(["mount", "--bind", place, place], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+        with serving(tmp_path, "--read-only") as registry:
+            client = Client(registry.address)
+            for path in (f"manifests/{subject}", f"blobs/{layer}"):
+                assert [client(method, f"/v2/a/{path}").status for method in ("HEAD", "GET")] == [200, 200]
+            rows = client("GET", f"/v2/a/referrers/{subject}").json["manifests"]
+            assert [row["digest"] for row in rows] == [referrer]
+            client.close()
+    finally:
+        subprocess.run(["umount", place], check=True)

@@ -37,7 +37,8 @@ async def head(call: Call) -> Answer:
         size = await call.service.storage.size(stored)
     except Missing as error:
         raise BlobUnknown("the blob is gone", {"digest": digest}) from error
-    await call.service.storage.touch([stored])
+    if not call.service.settings.readonly:
+        await call.service.storage.touch([stored])
     return answers.head(size, _headers(digest))
 
 

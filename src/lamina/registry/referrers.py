@@ -5,6 +5,7 @@ What is pushed here is noted below `_referrers`. What clients pushed to a server
 scanned once.
 """
 
+import errno
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -16,11 +17,12 @@ from .codes import ManifestInvalid, ManifestUnknown
 from .contract import Missing
 from .repository import Repository
 
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
 
 async def of(repository: Repository, subject: Digest) -> list[Descriptor]:
     """Return the descriptors of all referrers of a subject, by their digests; the subject may be absent."""
-    await _ensure(repository)
-    found: dict[Digest, Descriptor] = {}
+    found = {row.digest: row for row, of in await _unnoted(repository) if of == subject}
     for name in await repository.storage.names(paths.referrers(repository.name, subject)):
         path = f"{paths.referrers(repository.name, subject)}/{name}"
         try:
@@ -34,23 +36,33 @@ async def of(repository: Repository, subject: Digest) -> list[Descriptor]:
     return [found[digest] for digest in sorted(found)]
 
 
-async def rebuild(repository: Repository) -> int:
-    """Note all referrers of a repository anew; return how many there are."""
-    noted: list[tuple[str, bytes]] = []
+async def rebuild(repository: Repository) -> list[tuple[Descriptor, Digest]]:
+    """Note all referrers of a repository anew; return them with their subjects."""
+    found = [(row, subject) async for row, subject in _scan(repository)]
+    notes = [(paths.referrer(repository.name, of, row.digest), msgspec.json.encode(row)) for row, of in found]
+    try:
+        await repository.storage.write([*notes, (paths.complete(repository.name), b"")])
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+    return found
+
+
+async def _scan(repository: Repository) -> AsyncIterator[tuple[Descriptor, Digest]]:
     async for digest in repository.revisions():
         row, subject = await _described(repository, digest)
         if row is not None and subject:
-            noted.append((paths.referrer(repository.name, subject, digest), msgspec.json.encode(row)))
-    await repository.storage.write([*noted, (paths.complete(repository.name), b"")])
-    return len(noted)
+            yield row, subject
 
 
-async def _ensure(repository: Repository) -> None:
+async def _unnoted(repository: Repository) -> list[tuple[Descriptor, Digest]]:
+    """Return what was found just now, in a repository that was never looked at as a whole."""
     try:
         await repository.storage.modified(paths.complete(repository.name))
     except Missing:
         if await repository.storage.names(paths.manifests(repository.name)):
-            await rebuild(repository)
+            return await rebuild(repository)
+    return []
 
 
 async def _fallback(repository: Repository, subject: Digest) -> AsyncIterator[Descriptor]:

@@ -171,13 +171,14 @@ def _own(settings: Settings) -> str:
 def _storage(settings: Settings) -> Storage:
     if settings.storage == ":memory:":
         return Memory()
-    _own(settings)
+    if not settings.readonly:
+        _own(settings)
     return Filesystem(settings.storage)
 
 
 def _secret(settings: Settings) -> bytes:
     """Return what tokens are signed with: what was configured, or what the storage's servers agree on."""
-    if settings.secret or settings.storage == ":memory:":
+    if settings.secret or settings.readonly or settings.storage == ":memory:":
         return settings.secret.encode() or os.urandom(32)
     path = os.path.join(_own(settings), "secret")
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
