@@ -64,7 +64,8 @@ def test_reading_commands_leave_out_what_they_do_not_need(furnished: Lamina) -> 
 
 COMPILED = """
 import argparse, email.parser, fnmatch, glob, hashlib, importlib, json, pkgutil, re, rich, subprocess, tarfile
-import tempfile, urllib3
+import tempfile, urllib3, aiohttp.web, bcrypt, cryptography.x509, jwt, prometheus_client, yaml
+import cryptography.hazmat.primitives.serialization
 import lamina
 
 names = [one.name for one in pkgutil.walk_packages(lamina.__path__, "lamina.") if "__main__" not in one.name]

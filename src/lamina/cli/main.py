@@ -75,6 +75,7 @@ GROUPS = {
     | {name: name for name in ("tag", "tree")}
     | {"ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
     "manifest": {name: f"manifest {name}" for name in ("annotate", "create", "inspect", "push", "rm")},
+    "registry": {name: f"registry {name}" for name in ("check", "gc", "history", "serve")},
     "system": {"check": "check", "df": "system df", "events": "events", "info": "info", "prune": "system prune"},
     "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")}
     | {"list": "volume ls", "remove": "volume rm"},
@@ -93,6 +94,10 @@ HIDDEN = {
     "manifest inspect": Command("manifest_inspect", "Display an image manifest, or manifest list"),
     "manifest push": Command("manifest_push", "Push a manifest list to a repository"),
     "manifest rm": Command("manifest_rm", "Delete one or more manifest lists from local storage"),
+    "registry check": Command("registry_check", "Verify every blob and link of a registry"),
+    "registry gc": Command("registry_gc", "Remove what nothing needs any more, while pushes go on"),
+    "registry history": Command("registry_history", "List what a tag stood for"),
+    "registry serve": Command("registry_serve", "Serve images to docker, podman and all who pull and push"),
     "system df": Command("system_df", "Show how much room images, containers and volumes take"),
     "system prune": Command("system_prune", "Remove unused data"),
     "volume prune": Command("volume_prune", "Remove unused local volumes"),
@@ -108,6 +113,7 @@ _ABOUT = {
     "content": "Manage manifests and layers as registries have them",
     "image": "Manage images",
     "manifest": "Manage image manifests and manifest lists",
+    "registry": "Serve images, and look after what is served",
     "system": "Manage the store",
     "volume": "Manage volumes",
 }

@@ -1,0 +1,205 @@
+"""Compare the registry's speed with docker-registry's: `python -m bench.registry [--rounds N]`.
+
+Both lie on one ext4 over a loop file in memory, and take turns within a round; no server writes an access log. GETs are
+wrk's, with 16 connections; pushes are POST, PATCH and PUT, whose bodies are sent from files by the kernel, so that the
+client costs little. Figures are medians; more is better where it says "a second".
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, NamedTuple, TypeVar
+
+from tests import disks
+from tests.registry.client import Client, image
+from tests.registry.distribution import distribution, missing
+from tests.registry.serving import serving
+
+from lamina.oci import digest, mediatypes
+from lamina.oci.digest import Digest
+
+T = TypeVar("T")
+
+DISK = 6 << 30
+_SECONDS = 5
+_TEN = 10 << 20
+
+
+class File(NamedTuple):
+    """A blob to push."""
+
+    path: str
+    size: int
+    digest: Digest
+
+
+class Place(NamedTuple):
+    """A registry, and what a round pushes to it."""
+
+    address: str
+    layers: list[File]
+    fifties: list[File]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.registry")
+    parser.add_argument("-n", "--rounds", type=int, default=3, help="rounds to take the median of (3)")
+    rounds = parser.parse_args().rounds
+    if reason := disks.missing() or missing() or ("" if shutil.which("wrk") else "wrk: not installed"):
+        sys.exit(f"bench: {reason}")
+    found: dict[tuple[str, str], list[float]] = {}
+    with disks.ext4(DISK) as disk:
+        layers = [_file(f"{disk}/layer{number}", 225 * (1 << 20) // 10) for number in range(10)]
+        fifties = [_file(f"{disk}/fifty{number}", 50 << 20) for number in range(8)]
+        for number in range(rounds):
+            for who, start in (("lamina", _ours), ("docker-registry", _theirs)):
+                folder = pathlib.Path(disk, f"{who}{number}")
+                folder.mkdir()
+                with start(folder) as address:
+                    for name, operation in OPERATIONS.items():
+                        found.setdefault((name, who), []).append(operation(Place(address, layers, fifties)))
+                subprocess.run(["rm", "-r", str(folder)], check=True)
+    for name in OPERATIONS:
+        ours, theirs = (statistics.median(found[name, who]) for who in ("lamina", "docker-registry"))
+        print(f"{name:<44}{ours:>10.2f}{theirs:>10.2f}{ours / theirs:>8.2f} x")
+
+
+@contextlib.contextmanager
+def _ours(folder: pathlib.Path) -> Iterator[str]:
+    with serving(folder, config={"log": {"accesslog": {"disabled": True}}}) as registry:
+        yield registry.address
+
+
+@contextlib.contextmanager
+def _theirs(folder: pathlib.Path) -> Iterator[str]:
+    with distribution(folder, folder / "registry", "secret") as address:
+        yield address
+
+
+def _file(path: str, size: int) -> File:
+    data = os.urandom(size)
+    pathlib.Path(path).write_bytes(data)
+    return File(path, size, digest.of(data))
+
+
+def _manifests(place: Place) -> float:
+    client = Client(place.address)
+    _put(place.address, "app", [(b"{}", digest.of(b"{}"))])
+    client.manifest("app", "1", image(b"{}"))
+    client.close()
+    return _wrk(place, "/v2/app/manifests/1", "Requests/sec")
+
+
+def _blobs(place: Place) -> float:
+    data = os.urandom(_TEN)
+    _put(place.address, "app", [(data, digest.of(data))])
+    return _wrk(place, f"/v2/app/blobs/{digest.of(data)}", "Requests/sec") * _TEN / 1e6
+
+
+def _wrk(place: Place, path: str, row: str) -> float:
+    accept = f"Accept: {mediatypes.OCI_MANIFEST}"
+    command = ["wrk", "-c16", "-t2", f"-d{_SECONDS}", "-H", accept, f"http://{place.address}{path}"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(next(line.split()[-1] for line in text.splitlines() if row in line))
+
+
+def _app(place: Place) -> float:
+    return _timed(lambda file: _send(place.address, "pushed", file), place.layers, 5)
+
+
+def _fifty(place: Place) -> float:
+    return _timed(lambda file: _send(place.address, "fifty", file), place.fifties, 8)
+
+
+def _small(place: Place) -> float:
+    return _timed(lambda number: _image(place.address, number), list(range(1000)), 16)
+
+
+def _image(address: str, number: int) -> None:
+    layer, config = b"layer %d" % number, json.dumps({"number": number}).encode()
+    name = f"small/{number % 10}"
+    _put(address, name, [(data, digest.of(data)) for data in (layer, config)])
+    client = Client(address)
+    client.manifest(name, f"t{number}", image(config, layer))
+    client.close()
+
+
+def _timed(work: Callable[[T], None], what: list[T], at_a_time: int) -> float:
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(at_a_time) as pool:
+        list(pool.map(work, what))
+    return time.perf_counter() - begun
+
+
+def _put(address: str, repository: str, blobs: list[tuple[bytes, Digest]]) -> None:
+    with _Connection(address) as connection:
+        for data, name in blobs:
+            connection.upload(repository, io.BytesIO(data), len(data), name)
+
+
+def _send(address: str, repository: str, file: File) -> None:
+    """Push a file."""
+    with _Connection(address) as connection, open(file.path, "rb") as source:
+        connection.upload(repository, source, file.size, file.digest)
+
+
+class _Connection:
+    """A connection; called, it sends a request and returns the location that comes back."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.partition(":")
+        self._host = address
+        self._raw = socket.create_connection((host, int(port)))
+        self._replies = self._raw.makefile("rb")
+
+    def __enter__(self) -> "_Connection":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._replies.close()
+        self._raw.close()
+
+    def upload(self, repository: str, source: BinaryIO, size: int, name: Digest) -> None:
+        """Push a blob."""
+        at = self("POST", f"/v2/{repository}/blobs/uploads/")
+        at = self("PATCH", at, source, size)
+        self("PUT", f"{at}{'&' if '?' in at else '?'}digest={name}")
+
+    def __call__(self, method: str, path: str, body: BinaryIO | None = None, size: int = 0) -> str:
+        headers = (f"Host: {self._host}", "Content-Type: application/octet-stream", f"Content-Length: {size}")
+        self._raw.sendall("\r\n".join((f"{method} {path} HTTP/1.1", *headers, "", "")).encode())
+        if body is not None:
+            self._raw.sendfile(body)
+        status = int(self._replies.readline().split()[1])
+        found: dict[bytes, bytes] = {}
+        while line := self._replies.readline().strip():
+            key, _, value = line.partition(b": ")
+            found[key.lower()] = value
+        self._replies.read(int(found.get(b"content-length", b"0")))
+        if status >= 400:
+            raise RuntimeError(f"{method} {path}: {status}")
+        return found[b"location"].decode().removeprefix(f"http://{self._host}")
+
+
+OPERATIONS: dict[str, Callable[[Place], float]] = {
+    "manifest GET by tag, requests a second": _manifests,
+    "blob GET of 10 MB, MB a second": _blobs,
+    "push of 225 MB in 10 blobs, seconds": _app,
+    "8 uploads of 50 MB at a time, seconds": _fifty,
+    "1,000 images of two small blobs, seconds": _small,
+}
+
+if __name__ == "__main__":
+    main()

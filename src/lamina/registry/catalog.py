@@ -1,0 +1,43 @@
+"""All repositories, in CNCF distribution's order, so that pages of one server go on at another.
+
+The order is that of a walk over folders: component by component, by bytes. A repository is a folder that has
+`_manifests`, which sorts between digits and letters: `a/1`, `a`, `a/b`, `a-b`.
+"""
+
+from collections.abc import AsyncIterator
+
+from .contract import Storage
+
+_MARK = "_manifests"
+_PARTS = ("_layers", "_manifests", "_uploads")
+
+
+async def repositories(storage: Storage, last: str = "") -> AsyncIterator[str]:
+    """Yield the names of repositories after `last`; only the folders on the way are read."""
+    after = (*last.split("/"), _MARK) if last else ()
+    async for name in _walk(storage, (), after):
+        yield name
+
+
+async def folders(storage: Storage) -> AsyncIterator[str]:
+    """Yield the names of all folders that have something of a repository, if only an upload."""
+    left = [""]
+    while left:
+        here = left.pop()
+        names = await storage.names(here)
+        if here and any(name in _PARTS for name in names):
+            yield here
+        left += [f"{here}/{name}" if here else name for name in reversed(names) if not name.startswith("_")]
+
+
+async def _walk(storage: Storage, here: tuple[str, ...], after: tuple[str, ...]) -> AsyncIterator[str]:
+    for child in await storage.names("/".join(here)):
+        path = (*here, child)
+        if path < after[: len(path)] or path == after:
+            continue
+        if child == _MARK:
+            if here:
+                yield "/".join(here)
+        elif not child.startswith("_"):
+            async for name in _walk(storage, path, after):
+                yield name

@@ -1,0 +1,127 @@
+"""Files and folders that are on disk when a call returns: bytes, names, and every folder on the way to them.
+
+A journal is committed as rarely as can be: all folders are made and all bytes are on their way before the first wait,
+all names are there before the second one.
+"""
+
+import contextlib
+import os
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from ..files import write_out
+
+_TRIES = 8
+_MOST = 100_000
+
+
+class Move(NamedTuple):
+    """A file that is written already, open as `fd`, on its way to its place."""
+
+    fd: int
+    source: str
+    target: str
+
+
+class Folders:
+    """The folders below `top`, and what this process knows to be on disk of them.
+
+    Args:
+        top: a folder that is there.
+        passing: is in the paths of folders that come and go, of which nothing is remembered.
+    """
+
+    def __init__(self, top: str, passing: str) -> None:
+        self._top = top
+        self._passing = passing
+        self._known: set[str] = set()
+
+    def make(self, folder: str) -> list[str]:
+        """Make a folder and those above it; return the folders to sync so that all of them are on disk."""
+        unsure: list[str] = []
+        while folder not in self._known and len(folder) > len(self._top):
+            unsure.append(folder)
+            folder = os.path.dirname(folder)
+        for path in reversed(unsure):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, 0o777)
+        return [os.path.dirname(path) for path in unsure]
+
+    def sync(self, folders: Collection[str]) -> None:
+        """Make the names in folders durable; each of them has its own name among these, or is known."""
+        for folder in folders:
+            sync(folder)
+        self._known.update(folder for folder in folders if self._passing not in folder)
+        if len(self._known) > _MOST:
+            self._known.clear()
+
+    def place(self, files: Sequence[tuple[str, bytes]], moves: Sequence[Move] = ()) -> None:
+        """Move files, then put files at their paths, in this order, each whole.
+
+        All bytes are on disk before the first name is seen, and all names when the call returns. A failure leaves no
+        temporary file.
+        """
+        for attempt in range(_TRIES):
+            try:
+                self._place(files, [move for move in moves if os.path.exists(move.source)] if attempt else moves)
+                return
+            except FileNotFoundError:  # another one removed a folder meanwhile
+                self._known.clear()
+                if attempt == _TRIES - 1:
+                    raise
+
+    def _place(self, files: Sequence[tuple[str, bytes]], moves: Sequence[Move]) -> None:
+        folders = [os.path.dirname(path) for path in (*(move.target for move in moves), *(path for path, _ in files))]
+        unsure = [each for folder in folders for each in self.make(folder)]
+        with contextlib.ExitStack() as stack:
+            for move in moves:
+                write_out(move.fd)
+            temporaries = [_temporary(path, data, stack) for path, data in files]
+            for fd in (*(move.fd for move in moves), *(fd for fd, _ in temporaries)):
+                os.fsync(fd)
+            for move in moves:
+                os.rename(move.source, move.target)
+            for (_, temporary), (path, _) in zip(temporaries, files, strict=True):
+                os.rename(temporary, path)
+            self.sync(dict.fromkeys([*folders, *unsure]))
+
+
+def _temporary(path: str, data: bytes, stack: contextlib.ExitStack) -> tuple[int, str]:
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    stack.callback(unlink, temporary)
+    stack.callback(os.close, fd)
+    write(fd, data, 0)
+    write_out(fd)
+    return fd, temporary
+
+
+def sync(folder: str) -> None:
+    """Make the names in a folder durable; a folder that is gone has none."""
+    with contextlib.suppress(FileNotFoundError):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def write(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all of `data` at `offset`."""
+    view = memoryview(data)
+    while view:
+        count = os.pwrite(fd, view, offset)
+        view, offset = view[count:], offset + count
+
+
+def unlink(path: str) -> None:
+    """Remove a file that may be gone."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def rmdir(path: str) -> None:
+    """Remove a folder that may be gone, or in use again."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)

@@ -1,0 +1,184 @@
+"""Uploads in folders: what has arrived, by whom it is being added to, and how it becomes a blob."""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import InvalidArgument
+from ..files import remove_tree, write_out
+from ..oci import times
+from ..oci.digest import Digest, split
+from . import durable, paths
+from .contract import Body, Busy, Missing, Upload, WrongContent, WrongOffset
+from .hashing import Hashes, Running, of_file
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system calls a storage without room."""
+
+_EAGER = 8 << 20
+
+
+class Incoming:
+    """The uploads of a storage's folder. All calls block but `append`; see the contract."""
+
+    def __init__(self, top: str, folders: durable.Folders) -> None:
+        self._top = top
+        self._folders = folders
+        self._repositories = os.path.join(top, paths.REPOSITORIES)
+        self._hashes = Hashes()
+
+    def begin(self, repository: str, identity: str) -> None:
+        """Make the folder of an upload; it need not outlive a power cut."""
+        folder = self._folder(repository, identity)
+        os.makedirs(folder)
+        with open(f"{folder}/startedat", "w") as file:
+            file.write(times.rfc3339(int(time.time()) * 10**9))
+        os.close(os.open(f"{folder}/data", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
+
+    def arrived(self, repository: str, identity: str) -> int:
+        """Return how many bytes there are."""
+        try:
+            return os.stat(f"{self._folder(repository, identity)}/data").st_size
+        except FileNotFoundError:
+            raise _missing(identity) from None
+
+    async def append(self, repository: str, identity: str, offset: int, body: Body, algorithm: str) -> int:
+        """Add a piece, hashing and writing in a thread while the next bytes come in."""
+        with self._locked(repository, identity) as fd:
+            size = os.fstat(fd).st_size
+            if size != offset:
+                raise WrongOffset(size, offset)
+            tail = _Tail(fd, size, self._hashes.take(identity, size, algorithm))
+            try:
+                await tail.take(body)
+            except OSError as error:
+                if error.errno in FULL:
+                    self._remove(repository, identity)
+                raise
+            finally:
+                if tail.hash is not None:
+                    self._hashes.keep(identity, Running(algorithm, tail.size, tail.hash))
+            return tail.size
+
+    def commit(self, repository: str, identity: str, digest: Digest, links: Sequence[tuple[str, bytes]]) -> int:
+        """Verify an upload, move it to its blob's place, and write the links to it."""
+        folder = self._folder(repository, identity)
+        with self._locked(repository, identity) as fd:
+            size = os.fstat(fd).st_size
+            found = self._digest(identity, fd, size, digest)
+            if found != digest:
+                self._remove(repository, identity)
+                raise WrongContent(f"the upload has the digest {found}, not {digest}")
+            place = os.path.join(self._top, paths.blob(digest))
+            moves: list[durable.Move] = []
+            if not _is_there(f"{place}/data", size):
+                os.utime(fd)
+                moves.append(durable.Move(fd, f"{folder}/data", f"{place}/data"))
+            self._folders.place([(os.path.join(self._repositories, path), data) for path, data in links], moves)
+        remove_tree(folder)
+        return size
+
+    def cancel(self, repository: str, identity: str) -> None:
+        """Remove an upload."""
+        if not os.path.isdir(self._folder(repository, identity)):
+            raise _missing(identity)
+        self._remove(repository, identity)
+
+    def uploads(self, repository: str) -> Iterator[Upload]:
+        """Yield the uploads of a repository that say when they began."""
+        folder = os.path.join(self._repositories, paths.uploads(repository))
+        with contextlib.suppress(FileNotFoundError):
+            for identity in os.listdir(folder):
+                with contextlib.suppress(OSError, InvalidArgument, UnicodeDecodeError):
+                    with open(f"{folder}/{identity}/startedat") as file:
+                        started = times.parse_rfc3339(file.read(64))
+                    yield Upload(repository, identity, started / 10**9)
+
+    def _digest(self, identity: str, fd: int, size: int, digest: Digest) -> Digest:
+        algorithm = split(digest)[0]
+        known = self._hashes.take(identity, size, algorithm)
+        return of_file(fd, digest) if known is None else Digest(f"{algorithm}:{known.hexdigest()}")
+
+    def _remove(self, repository: str, identity: str) -> None:
+        self._hashes.forget(identity)
+        remove_tree(self._folder(repository, identity))
+
+    @contextlib.contextmanager
+    def _locked(self, repository: str, identity: str) -> Iterator[int]:
+        """Open an upload's data for one request alone."""
+        path = f"{self._folder(repository, identity)}/data"
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise _missing(identity) from None
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Busy(f"another request works on the upload {identity}") from error
+            if not os.path.exists(path):  # committed or cancelled between open and lock
+                raise _missing(identity)
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _folder(self, repository: str, identity: str) -> str:
+        return os.path.join(self._repositories, paths.upload(repository, identity))
+
+
+class _Tail:
+    """The growing end of an upload: `size` and `hash` are those of what is written."""
+
+    def __init__(self, fd: int, size: int, running: "_Hash | None") -> None:
+        self._fd = fd
+        self._sent = size
+        self.size = size
+        self.hash = running
+
+    async def take(self, body: AsyncIterator[bytes]) -> None:
+        """Write all of a body; one piece is written while the next comes in."""
+        loop = asyncio.get_running_loop()
+        writing: asyncio.Future[None] | None = None
+        try:
+            async for piece in body:
+                if writing is not None:
+                    await writing
+                writing = loop.run_in_executor(None, self._write, piece)
+        finally:
+            if writing is not None:
+                await asyncio.shield(writing)
+
+    def _write(self, piece: bytes) -> None:
+        try:
+            durable.write(self._fd, piece, self.size)
+        except OSError:
+            self.hash = None
+            os.ftruncate(self._fd, self.size)
+            raise
+        if self.hash is not None:
+            self.hash.update(piece)
+        self.size += len(piece)
+        if self.size - self._sent >= _EAGER:
+            write_out(self._fd)
+            self._sent = self.size
+
+
+def _is_there(path: str, size: int) -> bool:
+    """Tell whether a blob is there whole, and let it count as new."""
+    try:
+        os.utime(path)
+        return os.stat(path).st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _missing(identity: str) -> Missing:
+    return Missing(f"there is no upload {identity[:80]}")

@@ -1,0 +1,90 @@
+"""Lists: tags, repositories, referrers (end-8, end-12, and the extension `_catalog`)."""
+
+from bisect import bisect_right
+
+import msgspec
+
+from ..oci import mediatypes
+from ..oci.manifest import Descriptor
+from . import answers, catalog, names, paths, referrers
+from .answers import Answer
+from .calls import Call
+from .codes import PageInvalid
+from .contract import Missing
+
+_CATALOG_PAGE = 100
+_REFERRERS_BYTES = 3 << 20
+
+
+async def tags(call: Call) -> Answer:
+    """List tags by their bytes, all or a page."""
+    limit, last = call.page()
+    every = await call.repository.tags()
+    at = bisect_right(every, last) if last else 0
+    most = call.service.settings.max_page
+    if limit > most > 0:
+        limit = most
+    page: list[str] = []
+    while at < len(every) and limit != len(page):
+        if await _is_whole(call, every[at]):
+            page.append(every[at])
+        at += 1
+    more = call.next_page(f"{call.name}/tags/list", n=limit, last=page[-1]) if at < len(every) and page else {}
+    return answers.document({"name": call.name, "tags": page}, more)
+
+
+async def _is_whole(call: Call, tag: str) -> bool:
+    try:
+        await call.service.storage.modified(paths.current(call.name, tag))
+    except Missing:
+        return False
+    return True
+
+
+async def repositories(call: Call) -> Answer:
+    """List repositories, a page of a hundred where no number is asked for."""
+    limit, last = call.page()
+    limit = _CATALOG_PAGE if limit < 0 else limit
+    most = call.service.settings.max_page
+    if limit > most > 0:
+        raise PageInvalid(f"n is {limit}; the limit is {most}", {"n": limit})
+    page: list[str] = []
+    more: dict[str, str] = {}
+    if limit:
+        async for name in catalog.repositories(call.service.storage, last):
+            if len(page) == limit:
+                more = call.next_page("_catalog", n=limit, last=page[-1])
+                break
+            page.append(name)
+    return answers.document({"repositories": page}, more)
+
+
+async def referring(call: Call) -> Answer:
+    """List the manifests whose subject a digest is, as an index."""
+    subject = names.content(call.reference)
+    wanted, last = call.query("artifactType"), call.query("last")
+    every = [row for row in await referrers.of(call.repository, subject) if row.digest > last]
+    headers = {"Content-Type": mediatypes.OCI_INDEX}
+    if wanted:
+        every = [row for row in every if row.artifact_type == wanted]
+        headers["OCI-Filters-Applied"] = "artifactType"
+    rows = [msgspec.json.encode(row) for row in every]
+    count = _fitting(rows)
+    if count < len(rows):
+        query = {"last": every[count - 1].digest, **({"artifactType": wanted} if wanted else {})}
+        headers |= call.next_page(f"{call.name}/referrers/{subject}", **query)
+    return answers.document(_index(every[:count]), headers)
+
+
+def _fitting(rows: list[bytes]) -> int:
+    """Return how many rows, at least one, go into an index that every client reads."""
+    size = 0
+    for count, row in enumerate(rows):
+        size += len(row) + 1
+        if count and size > _REFERRERS_BYTES:
+            return count
+    return len(rows)
+
+
+def _index(rows: list[Descriptor]) -> dict[str, object]:
+    return {"schemaVersion": 2, "mediaType": mediatypes.OCI_INDEX, "manifests": rows}

@@ -1,0 +1,242 @@
+"""What the operator sees: the access log, metrics, health, notifications, the configuration."""
+
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import queue
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests import traces
+from tests.registry.client import Client
+from tests.registry.serving import Serving, serving
+
+from lamina.errors import InvalidArgument
+from lamina.oci import mediatypes
+from lamina.registry import configuration
+from lamina.registry.settings import Settings
+
+
+class Hook:
+    """An endpoint for notifications: refuses the first, and hands out what it takes."""
+
+    def __init__(self) -> None:
+        self.taken: queue.Queue[tuple[dict[str, str], Any]] = queue.Queue()
+        self.refuse = 1
+        hook = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                data = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.refuse -= 1
+                self.send_response(500 if hook.refuse >= 0 else 200)
+                self.end_headers()
+                if hook.refuse < 0:
+                    hook.taken.put((dict(self.headers), json.loads(data)))
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    found = Hook()
+    yield found
+    found.close()
+
+
+def test_notifications(hook: Hook, tmp_path: pathlib.Path) -> None:
+    endpoint = {
+        "name": "hook",
+        "url": f"http://127.0.0.1:{hook.server.server_port}/events",
+        "headers": {"X-Key": ["1"]},
+        "ignore": {"mediatypes": ["application/octet-stream"]},
+    }
+    with serving(
+        tmp_path, "--workers", "1", delete=True, config={"notifications": {"endpoints": [endpoint]}}
+    ) as registry:
+        client = Client(registry.address)
+        name = client.image("a", "1")
+        client("GET", "/v2/a/manifests/1")
+        client("DELETE", "/v2/a/manifests/1")
+        client.close()
+        events: list[dict[str, Any]] = []
+        while len(events) < 3:
+            headers, body = hook.taken.get(timeout=10)
+            assert headers["Content-Type"] == "application/vnd.docker.distribution.events.v2+json"
+            assert headers["X-Key"] == "1"
+            events += body["events"]
+    assert [event["action"] for event in events] == ["push", "pull", "delete"]
+    target = events[0]["target"]
+    assert (target["repository"], target["tag"], target["digest"]) == ("a", "1", name)
+    assert target["mediaType"] == mediatypes.OCI_MANIFEST
+    assert target["url"] == f"http://{registry.address}/v2/a/manifests/{name}"
+    assert events[2]["target"]["tag"] == "1"
+
+
+def test_metrics_and_health(tmp_path: pathlib.Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        debug = f"127.0.0.1:{probe.getsockname()[1]}"
+    config = {"http": {"debug": {"addr": debug, "prometheus": {"enabled": True}}}}
+    with serving(tmp_path, "--workers", "2", config=config) as registry:
+        for _ in range(6):
+            client = Client(registry.address)
+            client.image("a", "1")
+            client("GET", "/v2/a/manifests/1")
+            client.close()
+        operator = Client(debug)
+        text = operator("GET", "/metrics").body.decode()
+        assert 'registry_http_requests_total{class="2xx",kind="manifests",method="GET"} 6.0' in text
+        assert 'registry_actions_total{action="push"} 18.0' in text
+        assert 'registry_http_request_seconds_bucket{kind="manifests",le="+Inf"} 12.0' in text
+        assert (operator("GET", "/debug/health").status, operator("GET", "/debug/health").json) == (200, {})
+        assert operator("GET", "/v2/").status == 404
+        operator.close()
+
+
+def test_the_access_log(tmp_path: pathlib.Path) -> None:
+    with serving(tmp_path) as registry:
+        client = Client(registry.address, User_Agent="tests/1")
+        client("GET", "/v2/a/tags/list?n=1", X_Request_Id="abc-1")
+        reply = client("GET", "/v2/", X_Request_Id="not an id\t")
+        at = client.upload("a")
+        client("PATCH", at, b"x")
+        client.close()
+        first, second, _, patch = registry.log()
+    assert (first["method"], first["path"], first["status"]) == ("GET", "/v2/a/tags/list?n=1", 404)
+    assert (first["id"], first["agent"], first["remote"]) == ("abc-1", "tests/1", "127.0.0.1")
+    assert second["id"] == reply.headers["X-Request-Id"] != "not an id"
+    assert "_state" not in patch["path"]
+
+
+def test_a_configuration(tmp_path: pathlib.Path) -> None:
+    text = """
+version: 0.1
+log: {level: debug, fields: {service: registry}, accesslog: {disabled: true}}
+storage:
+  cache: {blobdescriptor: inmemory}
+  filesystem: {rootdirectory: /srv/images}
+  delete: {enabled: true}
+  maintenance: {uploadpurging: {age: 1h30m}, readonly: {enabled: true}}
+http:
+  addr: :5000
+  secret: shared
+  headers: {X-A: [one, two]}
+  debug: {addr: 127.0.0.1:5001, prometheus: {enabled: true, path: /metrics}}
+auth: {htpasswd: {realm: here, path: /etc/users}}
+health: {storagedriver: {enabled: true}}
+lamina: {maxmanifest: 8388608, idle: 10s}
+"""
+    path = tmp_path / "config.yml"
+    path.write_text(text)
+    assert configuration.read(str(path)) == Settings(
+        address=":5000",
+        storage="/srv/images",
+        secret="shared",
+        delete=True,
+        readonly=True,
+        max_manifest=8 << 20,
+        idle=10,
+        headers={"X-A": "one, two"},
+        htpasswd="/etc/users",
+        realm="here",
+        access_log=False,
+        debug_address="127.0.0.1:5001",
+        metrics=True,
+        purge_age=5400,
+    )
+    toml = tmp_path / "config.toml"
+    toml.write_text('[http]\naddr = "/run/images"\nnet = "unix"\n[storage]\ninmemory = {}\n')
+    found = configuration.read(str(toml))
+    assert (found.address, found.storage) == ("unix:///run/images", ":memory:")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("storage: [", "expected"),
+        ("storage: {delete: {enabled: 3}}", r"Expected `bool`, got `int` - at `\$.storage.delete.enabled`"),
+        ("http: {adr: x}", "unknown field `adr` - at `\\$.http`"),
+        ("http: {draintimeout: soon}", "'soon' is no duration"),
+        ("- 1", "Expected `object`"),
+    ],
+)
+def test_what_a_configuration_cannot_say(tmp_path: pathlib.Path, text: str, message: str) -> None:
+    path = tmp_path / "config.yml"
+    path.write_text(text)
+    with pytest.raises(InvalidArgument, match=message):
+        configuration.read(str(path))
+
+
+def test_a_unix_socket(tmp_path: pathlib.Path) -> None:
+    with serving(tmp_path, address=f"unix://{tmp_path}/s") as registry:
+        assert registry.address == f"unix://{tmp_path}/s"
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"{tmp_path}/s")
+            connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert registry.stop() == 0
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_socket_that_was_left_behind(tmp_path: pathlib.Path) -> None:
+    address = f"unix://{tmp_path}/s"
+    for _ in range(2):
+        with serving(tmp_path, address=address) as registry:
+            with pytest.raises(RuntimeError, match="another process serves there"), serving(tmp_path, address=address):
+                pass
+            registry.stop(signal.SIGKILL)
+        assert (tmp_path / "s").exists()
+
+
+def workers(registry: Serving) -> set[int]:
+    path = pathlib.Path(f"/proc/{registry.pid}/task/{registry.pid}/children")
+    return set(map(int, path.read_text().split()))
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: pathlib.Path) -> None:
+    with serving(tmp_path, "--workers", "2") as registry:
+        before = workers(registry)
+        assert len(before) == 2
+        os.kill(min(before), signal.SIGKILL)
+        while len(workers(registry) - before) < 1:
+            pass
+        for _ in range(10):  # connections go to either
+            client = Client(registry.address)
+            assert client("GET", "/v2/").status == 200
+            client.close()
+
+
+def test_no_worker_outlives_the_registry(tmp_path: pathlib.Path) -> None:
+    with serving(tmp_path, "--workers", "2") as registry, contextlib.ExitStack() as stack:
+        fds = [os.pidfd_open(pid) for pid in workers(registry)]
+        for fd in fds:
+            stack.callback(os.close, fd)
+        registry.stop(signal.SIGKILL)
+        assert all(traces.readable(10, fd) for fd in fds)
+
+
+def test_in_memory(tmp_path: pathlib.Path) -> None:
+    with serving(tmp_path, storage=":memory:", delete=True) as registry:
+        client = Client(registry.address)
+        name = client.image("a", "1")
+        assert client("GET", f"/v2/a/manifests/{name}").status == 200
+        assert client("DELETE", f"/v2/a/manifests/{name}").status == 202
+        assert client("GET", "/v2/a/tags/list").json["tags"] == []
+        client.close()
