@@ -13,7 +13,7 @@ PEERS := docker.io:dockerd docker.io:docker docker-registry openssl runc podman 
 help: ## Show this list
 	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/installed ## Build, run, commit, save and load images on a temporary store, explained
+demo: $(VENV)/installed ## Build, run, commit, save, push and pull images on a temporary store, explained
 	@scripts/require runc busybox-static
 	@$(BIN)/python scripts/demo.py
 
@@ -43,7 +43,7 @@ $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "lamina needs Python 3.11 or newer; PYTHON=python3.12 make ... chooses another" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || scripts/require python3-venv
 	@test -x $(BIN)/pip || { echo "making $(VENV)" >&2; $(PYTHON) -m venv $(VENV); }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[registry]'
 	@touch $@
 
 $(VENV)/tools: $(VENV)/installed

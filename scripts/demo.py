@@ -6,6 +6,7 @@ where that is not so.
 
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -57,7 +58,7 @@ def main() -> int:
     try:
         os.chdir(folder)
         os.environ |= {"LAMINA_ROOT": f"{folder}/store", "LAMINA_RUN_ROOT": f"{folder}/run"}
-        for chapter in (base, versions, picture, containers, commit, travel, on_disk):
+        for chapter in (base, versions, picture, containers, commit, travel, registry, on_disk):
             chapter()
     finally:
         os.chdir("/")
@@ -148,6 +149,91 @@ def travel() -> None:
     expect(output.count("Loading layer") == 1, "only the committed layer is unpacked")
     lamina("--root second images")
     lamina("--root second system check")
+
+
+def registry() -> None:
+    title("A registry: push sends, and pull fetches, only the layers that the other side has not")
+    with serving("registry") as server:
+        name = f"{server.address}/image_test"
+        for version, sent in {"2.0": 2, "3.0": 1, "4.0": 1}.items():
+            lamina(f"tag image_test:{version} {name}:{version}")
+            before = size("registry")
+            output = lamina(f"push {name}:{version}")
+            expect(output.count("Pushed") == sent, f"{sent} layer{'s' * (sent != 1)} of {version} came")
+            say(f"     the registry has {size('registry') - before:,} bytes more")
+        lamina(f"tag image_test:4.0 {server.address}/other:4.0")
+        output = lamina(f"push {server.address}/other:4.0")
+        expect(output.count("Mounted from") == 2, "another repository takes both layers from the first, none is sent")
+        shown("cd registry && find docker -type f | sort | cut -c -110")
+        for version, fetched in {"2.0": 2, "3.0": 1}.items():
+            before = server.sent()
+            output = lamina(f"--root third pull {name}:{version}")
+            expect(output.count("Pull complete") == fetched, f"{version} needs {fetched} of its layers")
+            expect(
+                output.count("Already exists") == 2 * (version == "3.0"), "what is shared is there already", quiet=True
+            )
+            say(f"     the registry sent {server.sent() - before:,} bytes of blobs")
+        shown("find third/image/*/distribution -type f | sort | cut -c -110")
+        collect(server, name)
+
+
+def collect(server: "Server", name: str) -> None:
+    """Delete an image from the registry, and collect what only that needed."""
+    for repository in ("image_test", "other"):
+        found = lamina(f"digest {server.address}/{repository}:4.0").strip()
+        say(f"\n$ DELETE /v2/{repository}/manifests/{found}")
+        server.delete(f"/v2/{repository}/manifests/{found}")
+    before = size("registry")
+    lamina("registry gc --storage registry --untagged --age 0s")
+    say(f"     the registry has {before - size('registry'):,} bytes less")
+    lamina(f"--root fourth pull -q {name}:3.0")
+    expect(size("fourth") > 20_000_000, "what another image needs is still there")
+    lamina("registry check --storage registry")
+
+
+class Server:
+    """A registry of ours that serves a folder."""
+
+    def __init__(self, address: str, log: str) -> None:
+        self.address = address
+        self._log = log
+
+    def sent(self) -> int:
+        """Return the bytes of blobs that were sent so far, as the access log has them."""
+        with open(self._log) as file:
+            lines = [json.loads(line) for line in file]
+        return sum(line["bytes"] for line in lines if line["method"] == "GET" and "/blobs/" in line["path"])
+
+    def delete(self, path: str) -> None:
+        connection = http.client.HTTPConnection(self.address)
+        connection.request("DELETE", path)
+        expect(connection.getresponse().status == 202, "it is deleted")
+        connection.close()
+
+
+@contextlib.contextmanager
+def serving(folder: str) -> Iterator[Server]:
+    """Serve a folder on a free port for the length of a block."""
+    command = ["registry", "serve", "--addr", "127.0.0.1:0", "--storage", folder, "--delete"]
+    say(f"\n$ lamina {' '.join(command)} > access.log &")
+    with (
+        open("access.log", "w") as log,
+        subprocess.Popen([LAMINA, *command], stdout=log, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stderr is not None
+        try:
+            line = process.stderr.readline().rstrip()
+            say(line)
+            expect(line.startswith("serving "), "the registry serves", quiet=True)
+            yield Server(line.rpartition(" on ")[2], "access.log")
+        finally:
+            process.terminate()
+    expect(process.returncode == 0, "the registry ended well", quiet=True)
+
+
+def size(folder: str) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(os.lstat(os.path.join(at, name)).st_size for at, _, names in os.walk(folder) for name in names)
 
 
 def on_disk() -> None:
