@@ -29,6 +29,11 @@ class Serving:
         self.address = self._ready()
 
     @property
+    def host(self) -> str:
+        """Host and port."""
+        return self.address
+
+    @property
     def pid(self) -> int:
         """The server's process."""
         return self._process.pid

@@ -1,4 +1,4 @@
-"""What tests of the client get: a registry of Debian's, and clients whose patience is short."""
+"""What tests of the client get: registries, Debian's and ours, and clients whose patience is short."""
 
 import os
 import pathlib
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests import peers, traces
-from tests.remote.distribution import Distribution
+from tests.registry.serving import serving
+from tests.remote.distribution import Distribution, Running
 
 from lamina.oci import reference
 from lamina.remote.client import Client
@@ -21,12 +22,17 @@ def tidy(tmp_path: pathlib.Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def distribution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distribution]:
-    """Debian's docker-registry, open to all."""
-    peers.need(Distribution.missing())
-    with Distribution(os.path.join(tmp_path_factory.mktemp("distribution"), "registry")) as registry:
-        yield registry
+@pytest.fixture(scope="module", params=["docker-registry", "lamina"])
+def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Debian's docker-registry, and ours, open to all."""
+    folder = tmp_path_factory.mktemp("registry")
+    if request.param == "lamina":
+        with serving(folder, delete=True) as ours:
+            yield ours
+    else:
+        peers.need(Distribution.missing())
+        with Distribution(os.path.join(folder, "registry")) as theirs:
+            yield theirs
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import subprocess
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tests import traces
 from tests.peers import PATH, NotStarted, Tool
@@ -19,6 +19,19 @@ USER, PASSWORD = "me", "secret"
 """Who may use a locked one."""
 
 _HASHED = "$2b$04$ZisPADJHoDcW3qiop8QOh.Zrt17tFYvtZZXYMMHOJJQVXlhjovOWy"
+
+
+class Running(Protocol):
+    """A registry that runs, one of these or one of ours."""
+
+    @property
+    def host(self) -> str:
+        """Host and port."""
+        ...
+
+    def requests(self) -> list[str]:
+        """Return the requests that it had, as `GET /v2/`."""
+        ...
 
 
 class Distribution:

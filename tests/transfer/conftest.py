@@ -1,4 +1,4 @@
-"""What tests of pull and push get: a registry of Debian's, a store with images, and empty ones."""
+"""What tests of pull and push get: registries, Debian's and ours, a store with images, and empty ones."""
 
 import os
 import pathlib
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests import peers, traces
 from tests.cli.place import Lamina
-from tests.remote.distribution import Distribution
+from tests.registry.serving import serving
+from tests.remote.distribution import Distribution, Running
 from tests.transfer import samples
 
 from lamina.engine import Engine
@@ -20,12 +21,16 @@ def tidy(tmp_path: pathlib.Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def distribution(tmp_path: pathlib.Path) -> Iterator[Distribution]:
-    """Debian's docker-registry, new and open to all."""
-    peers.need(Distribution.missing())
-    with Distribution(os.path.join(tmp_path, "registry")) as registry:
-        yield registry
+@pytest.fixture(params=["docker-registry", "lamina"])
+def registry(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Running]:
+    """Debian's docker-registry, and ours, new and open to all."""
+    if request.param == "lamina":
+        with serving(tmp_path, delete=True) as ours:
+            yield ours
+    else:
+        peers.need(Distribution.missing())
+        with Distribution(os.path.join(tmp_path, "registry")) as theirs:
+            yield theirs
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from tests import peers
 from tests.cli.place import Lamina
 from tests.peers import Docker, Podman
-from tests.remote.distribution import Distribution
+from tests.remote.distribution import Running
 
 pytestmark = [pytest.mark.root, pytest.mark.docker]
 
@@ -16,10 +16,10 @@ Stores = Callable[[str], Lamina]
 
 
 @pytest.fixture
-def name(first: Lamina, distribution: Distribution) -> str:
+def name(first: Lamina, registry: Running) -> str:
     """An image that lamina has pushed."""
     peers.need(Docker.missing())
-    name = f"{distribution.host}/x/site:2"
+    name = f"{registry.host}/x/site:2"
     first("tag", "site:2", name)
     first("push", name)
     return name
@@ -51,10 +51,10 @@ def test_dockerd_goes_on_with_what_lamina_has_pushed(first: Lamina, name: str) -
 
 
 def test_what_dockerd_has_pushed_comes_back(
-    store: Stores, distribution: Distribution, first: Lamina, tmp_path: pathlib.Path
+    store: Stores, registry: Running, first: Lamina, tmp_path: pathlib.Path
 ) -> None:
     peers.need(Docker.missing())
-    name = f"{distribution.host}/x/site:2"
+    name = f"{registry.host}/x/site:2"
     with open(tmp_path / "site.tar", "wb") as file:
         first("save", "site:2", output=file)
     with Docker(str(tmp_path / "docker")) as docker:

@@ -1,90 +1,17 @@
-"""Processes that share work and say how far they are."""
+"""`crew_cases`, in a process of their own: nothing is forked where other threads run, as pytest-xdist's do."""
 
-import contextlib
-import os
-import signal
-import threading
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
-from lamina.errors import NotFound, Unavailable
-from lamina.events import Event, Problem, Progress, Report, Status, ignore
-from lamina.streams import DigestMismatch
-from lamina.transfer.crew import crew
+CASES = pathlib.Path(__file__).with_name("crew_cases.py")
 
 
-def test_each_number_once_and_none_here() -> None:
-    made = dict(crew(20, lambda number, _: (number * number, os.getpid()), tuple[int, int], 3, ignore))
-    assert {number: square for number, (square, _) in made.items()} == {number: number**2 for number in range(20)}
-    assert os.getpid() not in {process for _, process in made.values()}
-
-
-def test_one_is_not_worth_a_fork() -> None:
-    assert dict(crew(1, lambda _, __: os.getpid(), int, 3, ignore)) == {0: os.getpid()}
-
-
-def test_nothing_is_forked_beside_threads() -> None:
-    stop = threading.Event()
-    thread = threading.Thread(target=stop.wait)
-    thread.start()
-    try:
-        assert set(dict(crew(3, lambda _, __: os.getpid(), int, 3, ignore)).values()) == {os.getpid()}
-    finally:
-        stop.set()
-        thread.join()
-
-
-def test_what_all_say_is_heard_here() -> None:
-    def work(number: int, report: Report) -> None:
-        report(Status("begun", str(number)))
-        for at in range(1001):
-            report(Progress(str(number), "Downloading", at, 1000))
-        report(Problem("x" * 100_000))
-
-    heard: list[Event] = []
-    assert set(dict(crew(2, work, type(None), 2, heard.append))) == {0, 1}
-    assert {event for event in heard if isinstance(event, Status)} == {Status("begun", "0"), Status("begun", "1")}
-    progress = [event for event in heard if isinstance(event, Progress)]
-    assert {event.subject for event in progress if event.current == event.total} == {"0", "1"}
-    assert len(progress) < 200  # not a word for each piece
-    assert [event.text for event in heard if isinstance(event, Problem)] == ["x" * 100_000] * 2
-
-
-@pytest.mark.parametrize(
-    "error", [NotFound("nothing"), DigestMismatch("layer", "a", "b"), PermissionError(13, "Permission denied", "/x")]
-)
-def test_an_error_is_raised_here(error: Exception) -> None:
-    def work(number: int, _: Report) -> int:
-        if number == 3:
-            raise error
-        return number
-
-    with pytest.raises(type(error)) as caught:
-        list(crew(10, work, int, 3, ignore))
-    assert str(caught.value) == str(error)
-
-
-def test_one_that_is_killed_is_told() -> None:
-    def work(number: int, _: Report) -> int:
-        if number == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return number
-
-    with pytest.raises(Unavailable, match="was killed"):
-        list(crew(4, work, int, 2, ignore))
-
-
-def test_leaving_off_ends_them() -> None:
-    read, write = os.pipe()
-
-    def work(number: int, _: Report) -> int:
-        if number:
-            os.close(read)
-            signal.pause()
-        return number
-
-    with contextlib.closing(crew(2, work, int, 2, ignore)) as members:
-        assert next(members) == (0, 0)
-    os.close(write)
-    assert os.read(read, 1) == b""  # nobody else has it open
-    os.close(read)
+def test_the_cases(request: pytest.FixtureRequest) -> None:
+    words = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib", str(CASES)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words], cwd=request.config.rootpath, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

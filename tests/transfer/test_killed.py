@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.cli.place import Lamina
-from tests.remote.distribution import Distribution
+from tests.remote.distribution import Running
 from tests.remote.servers import Library, Server
 from tests.transfer import samples
 
@@ -28,8 +28,8 @@ def test_pull(store: Stores) -> None:
             assert not os.listdir(f"{lamina.root}/lamina/partial")
 
 
-def test_push(first: Lamina, distribution: Distribution) -> None:
-    name = f"{distribution.host}/x/site:2"
+def test_push(first: Lamina, registry: Running) -> None:
+    name = f"{registry.host}/x/site:2"
     first("tag", "site:2", name)
     for lamina in _killed(lambda _: first, "push", name):
         assert lamina("system", "check").returncode == 0

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.cli.place import BIN, Lamina
 from tests.peers import Failed
-from tests.remote.distribution import Distribution
+from tests.remote.distribution import Running
 from tests.remote.servers import Asked, Library, Reply, Server
 from tests.transfer import samples
 
@@ -31,9 +31,9 @@ Stores = Callable[[str], Lamina]
 
 
 @pytest.fixture
-def pushed(first: Lamina, distribution: Distribution) -> str:
+def pushed(first: Lamina, registry: Running) -> str:
     """The repository `x/site`, with the tags 1 and 2."""
-    name = f"{distribution.host}/x/site"
+    name = f"{registry.host}/x/site"
     for tag in ("1", "2"):
         first("tag", f"site:{tag}", f"{name}:{tag}")
     first("push", "-a", name)
@@ -55,25 +55,25 @@ def test_an_image_comes_as_it_went(first: Lamina, store: Stores, pushed: str) ->
     assert second(*files).stdout == first(*files).stdout
 
 
-def test_an_image_that_is_here_asks_for_no_layer(store: Stores, pushed: str, distribution: Distribution) -> None:
+def test_an_image_that_is_here_asks_for_no_layer(store: Stores, pushed: str, registry: Running) -> None:
     second = store("second")
     second("pull", f"{pushed}:2")
     second("tag", f"{pushed}:2", "kept:1")
     second("rmi", f"{pushed}:2")
-    before = len(distribution.requests())
+    before = len(registry.requests())
     assert f"Downloaded newer image for {pushed}:2" in second("pull", f"{pushed}:2").stdout
     assert f"Image is up to date for {pushed}:2" in second("pull", f"{pushed}:2").stdout
-    assert not [line for line in distribution.requests()[before:] if "/blobs/" in line]
+    assert not [line for line in registry.requests()[before:] if "/blobs/" in line]
 
 
-def test_only_what_is_missing_is_asked_for(store: Stores, pushed: str, distribution: Distribution) -> None:
+def test_only_what_is_missing_is_asked_for(store: Stores, pushed: str, registry: Running) -> None:
     second = store("second")
     second("pull", f"{pushed}:1")
-    before = len(distribution.requests())
+    before = len(registry.requests())
     done = second("pull", f"{pushed}:2")
     *present, new = _layers(pushed, "2")
     assert re.findall(r"^(\w{12}): Already exists", done.stdout, re.MULTILINE) == [one[:12] for one in present]
-    blobs = [line for line in distribution.requests()[before:] if "/blobs/" in line]
+    blobs = [line for line in registry.requests()[before:] if "/blobs/" in line]
     config = second.json("inspect", f"{pushed}:2")[0]["Id"]
     assert sorted(blobs) == sorted(f"GET /v2/x/site/blobs/{one}" for one in (f"sha256:{new}", config))
 

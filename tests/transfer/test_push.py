@@ -11,7 +11,7 @@ import pytest
 from tests import peers
 from tests.cli.place import Lamina
 from tests.peers import skopeo
-from tests.remote.distribution import PASSWORD, USER, Distribution
+from tests.remote.distribution import PASSWORD, USER, Distribution, Running
 from tests.remote.servers import Library, Server
 from tests.transfer import samples
 
@@ -30,8 +30,8 @@ def other(tmp_path: object) -> Iterator[Distribution]:
         yield registry
 
 
-def test_what_the_registry_has_is_not_sent(first: Lamina, distribution: Distribution) -> None:
-    name = f"{distribution.host}/x/site"
+def test_what_the_registry_has_is_not_sent(first: Lamina, registry: Running) -> None:
+    name = f"{registry.host}/x/site"
     _tag(first, name)
     done = first("push", f"{name}:1")
     layers = _diff_ids(first, f"{name}:1")
@@ -43,37 +43,37 @@ def test_what_the_registry_has_is_not_sent(first: Lamina, distribution: Distribu
     assert lines[-1] == f"1: digest: {digest.of(raw)} size: {len(raw)}"
     again = first("push", f"{name}:1").stdout.splitlines()
     assert again[3:5] == [f"{layer}: Layer already exists" for layer in reversed(layers)]
-    before = len(distribution.requests())
+    before = len(registry.requests())
     newer = first("push", f"{name}:2").stdout
     assert newer.count("Layer already exists") == 2
     assert newer.count(": Pushed") == 1
-    uploads = [line for line in distribution.requests()[before:] if line.startswith("PUT") and "/blobs/" in line]
+    uploads = [line for line in registry.requests()[before:] if line.startswith("PUT") and "/blobs/" in line]
     assert len(uploads) == 2  # the layer and the config
 
 
-def test_a_push_of_what_is_there_sends_nothing(first: Lamina, distribution: Distribution) -> None:
-    name = f"{distribution.host}/x/site:1"
+def test_a_push_of_what_is_there_sends_nothing(first: Lamina, registry: Running) -> None:
+    name = f"{registry.host}/x/site:1"
     _tag(first, name)
     first("push", name)
-    before = len(distribution.requests())
+    before = len(registry.requests())
     first("push", "-q", name)
-    asked = [line for line in distribution.requests()[before:] if not line.endswith("/v2/")]
+    asked = [line for line in registry.requests()[before:] if not line.endswith("/v2/")]
     assert asked == ["HEAD /v2/x/site/manifests/1"]
 
 
-def test_layers_are_mounted_from_another_repository(first: Lamina, distribution: Distribution) -> None:
+def test_layers_are_mounted_from_another_repository(first: Lamina, registry: Running) -> None:
     for place in ("x/site", "y/site"):
-        _tag(first, f"{distribution.host}/{place}:1")
-    first("push", f"{distribution.host}/x/site:1")
-    before = len(distribution.requests())
-    done = first("push", f"{distribution.host}/y/site:1")
+        _tag(first, f"{registry.host}/{place}:1")
+    first("push", f"{registry.host}/x/site:1")
+    before = len(registry.requests())
+    done = first("push", f"{registry.host}/y/site:1")
     assert done.stdout.count("Mounted from x/site") == 2
-    assert not [line for line in distribution.requests()[before:] if line.startswith("PATCH")]
-    assert _raw(f"{distribution.host}/y/site:1") == _raw(f"{distribution.host}/x/site:1")
+    assert not [line for line in registry.requests()[before:] if line.startswith("PATCH")]
+    assert _raw(f"{registry.host}/y/site:1") == _raw(f"{registry.host}/x/site:1")
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "fetched again"])
-def test_a_layer_goes_back_as_it_came(store: Stores, distribution: Distribution, kept: bool) -> None:
+def test_a_layer_goes_back_as_it_came(store: Stores, registry: Running, kept: bool) -> None:
     library = Library()
     sample = samples.fill(library, *samples.layers(5000, 100))
     with Server(library) as server:
@@ -81,7 +81,7 @@ def test_a_layer_goes_back_as_it_came(store: Stores, distribution: Distribution,
         if kept:
             assert lamina("content", "keep", "--layers", "1m").stdout.startswith("layers: 1.05MB\n")
         lamina("pull", name)
-        there = f"{distribution.host}/c/d:1"
+        there = f"{registry.host}/c/d:1"
         lamina("tag", name, there)
         server.asked.clear()
         lamina("push", there)
@@ -89,13 +89,13 @@ def test_a_layer_goes_back_as_it_came(store: Stores, distribution: Distribution,
     assert _raw(there) == library.blobs[sample.manifest.digest]
 
 
-def test_a_layer_that_cannot_be_had_as_it_came_is_compressed_again(store: Stores, distribution: Distribution) -> None:
+def test_a_layer_that_cannot_be_had_as_it_came_is_compressed_again(store: Stores, registry: Running) -> None:
     library = Library()
     samples.fill(library, *samples.layers(5000, 100))
     with Server(library) as server:
         lamina, name = store("second"), f"{server.host}/a/b:1"
         lamina("pull", name)
-        there = f"{distribution.host}/c/d:1"
+        there = f"{registry.host}/c/d:1"
         lamina("tag", name, there)
         library.blobs.clear()
         done = lamina("push", there)
@@ -106,9 +106,9 @@ def test_a_layer_that_cannot_be_had_as_it_came_is_compressed_again(store: Stores
     assert third.json("inspect", there)[0]["Id"] == lamina.json("inspect", there)[0]["Id"]
 
 
-def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, distribution: Distribution) -> None:
+def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, registry: Running) -> None:
     """Two stores that never met compress alike."""
-    second, name = store("second"), f"{distribution.host}/x/site:2"
+    second, name = store("second"), f"{registry.host}/x/site:2"
     with open(f"{second.root}.tar", "wb") as file:
         first("save", "site:1", "site:2", output=file)
     second("load", "-q", "-i", f"{second.root}.tar")
@@ -119,10 +119,8 @@ def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, distri
 
 
 @pytest.mark.parametrize(("name", "level"), [("zstd", ""), ("zstd", "7"), ("gzip", "3"), ("", "0")])
-def test_compression_as_asked_for(
-    first: Lamina, store: Stores, distribution: Distribution, name: str, level: str
-) -> None:
-    there = f"{distribution.host}/x/site:2"
+def test_compression_as_asked_for(first: Lamina, store: Stores, registry: Running, name: str, level: str) -> None:
+    there = f"{registry.host}/x/site:2"
     _tag(first, there)
     first("push", there)
     before = _layers(there)
@@ -136,8 +134,8 @@ def test_compression_as_asked_for(
     assert second.json("inspect", there)[0]["Id"] == first.json("inspect", "site:2")[0]["Id"]
 
 
-def test_an_image_without_layers(store: Stores, distribution: Distribution) -> None:
-    name = f"{distribution.host}/x/nothing:1"
+def test_an_image_without_layers(store: Stores, registry: Running) -> None:
+    name = f"{registry.host}/x/nothing:1"
     first, second = store("first"), store("second")
     with first.engine() as engine, engine.edit(created=0) as edit:
         edit.set(cmd=["/x"])
@@ -147,8 +145,8 @@ def test_an_image_without_layers(store: Stores, distribution: Distribution) -> N
     assert second.json("inspect", name)[0]["Id"] == first.json("inspect", name)[0]["Id"]
 
 
-def test_all_tags(first: Lamina, distribution: Distribution) -> None:
-    name = f"{distribution.host}/x/site"
+def test_all_tags(first: Lamina, registry: Running) -> None:
+    name = f"{registry.host}/x/site"
     for tag in ("1", "2"):
         first("tag", f"site:{tag}", f"{name}:{tag}")
     done = first("push", "--all-tags", name)
@@ -176,8 +174,8 @@ def test_what_cannot_be_pushed(first: Lamina, words: list[str], said: str) -> No
     assert done.stderr.startswith(said)
 
 
-def test_a_damaged_layer_does_not_go_out(first: Lamina, distribution: Distribution) -> None:
-    name = f"{distribution.host}/x/site:1"
+def test_a_damaged_layer_does_not_go_out(first: Lamina, registry: Running) -> None:
+    name = f"{registry.host}/x/site:1"
     _tag(first, name)
     found = glob.glob(f"{first.root}/overlay2/*/diff/www/more")
     path = next(path for path in found if os.path.isfile(path))  # the other one is a whiteout
