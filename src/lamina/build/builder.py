@@ -24,7 +24,7 @@ from ..lock import Lease
 from ..oci import config, digest, platform, reference
 from ..oci.digest import Digest
 from ..oci.reference import Reference
-from ..store.names import find, name_image
+from ..store.names import find
 from ..store.store import Store
 from ..tar.root import Root
 from . import steps
@@ -253,12 +253,7 @@ class _Build:
         """Give the image its names."""
         if state.image_id is None:
             raise InvalidArgument("No image was generated. Is your Dockerfile empty?")
-        image_id = self.steps.ensure(state)
-        for name in self._options.names:
-            try:
-                name_image(self._store, name, image_id)
-            except ImageNotFound:  # deleted by somebody a moment ago
-                name_image(self._store, name, self.steps.ensure(state))
+        image_id = self.steps.finish(state, self._options.names)
         dispatch.say(f"Successfully built {digest.short(image_id)}")
         for name in self._options.names:
             dispatch.say(f"Successfully tagged {name.familiar}")

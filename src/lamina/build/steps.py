@@ -12,13 +12,16 @@ from msgspec.structs import replace
 
 from ..containers.commits import Base, Committed, Statement, add, child, commit
 from ..errors import LaminaError
+from ..images.images import ImageNotFound
 from ..images.steps import key
 from ..layers.layers import Layer
 from ..lock import Lease
 from ..oci import codec, config, digest, times
 from ..oci.digest import Digest
 from ..oci.platform import Platform
+from ..oci.reference import Reference
 from ..store.lifecycle import create_built
+from ..store.names import name_image
 from ..store.store import Store
 from .arguments import StageArguments
 from .configure import DEFAULT_SHELL
@@ -121,16 +124,22 @@ class Steps:
         made = commit(self._store, self._lease, container, state.base, self._statement(state, step))
         self._done(state, made)
 
-    def ensure(self, state: State) -> Digest:
-        """Return the image of a stage; it is there again if somebody has deleted it meanwhile.
+    def finish(self, state: State, names: Sequence[Reference]) -> Digest:
+        """Return the image of a stage, with some names; it is there again if somebody has deleted it meanwhile.
 
         Its layers cannot have gone, since the lease keeps them.
         """
         assert state.image_id is not None, "a stage from scratch without steps"
-        if state.image is None:
-            return state.image_id
-        if state.image_id not in self._store.images and digest.of(raw := codec.encode(state.image)) == state.image_id:
-            create_built(self._store, self._lease, raw, None)
+        try:
+            if state.image_id not in self._store.images:
+                raise ImageNotFound(state.image_id)
+            for name in names:
+                name_image(self._store, name, state.image_id)
+        except ImageNotFound:
+            raw = codec.encode(state.image) if state.image is not None else b""
+            if digest.of(raw) != state.image_id:  # it is not one that was built here
+                raise
+            create_built(self._store, self._lease, raw, None, names)
         return state.image_id
 
     def _statement(self, state: State, step: config.RunConfig) -> Statement:

@@ -17,6 +17,10 @@ class RegistryUnavailable(Unavailable):
     """A registry cannot be reached, or cannot answer now."""
 
 
+class Unreachable(RegistryUnavailable):
+    """No connection to a host could be made, neither now nor before: to try again has little sense."""
+
+
 class Broken(RegistryUnavailable):
     """A connection ended in the middle of an answer."""
 

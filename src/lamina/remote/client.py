@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 
 from ..errors import Cancelled, InvalidArgument
 from . import answers, headers, origins
-from .answers import InvalidAnswer, RegistryUnavailable
+from .answers import InvalidAnswer, RegistryUnavailable, Unreachable
 from .connections import Answer, Connections
 from .credentials import Credential, Keychain, Nobody
 from .origins import Origin, Place
@@ -87,8 +87,8 @@ class Client:
         for attempt in range(1, tries + 1):
             try:
                 answer = self._authorized(request, authorizer)
-            except RegistryUnavailable:
-                if attempt == tries:
+            except RegistryUnavailable as error:
+                if attempt == tries or isinstance(error, Unreachable):
                     raise
                 self.wait(attempt)
                 continue
@@ -184,8 +184,8 @@ class Client:
                         return answers.read_some(answer.within(self.settings.document_timeout), _TOKEN)
                     if answer.status not in _AGAIN or last:
                         raise answers.error(answer, f"{where} gives no token")
-            except RegistryUnavailable:
-                if last:
+            except RegistryUnavailable as error:
+                if last or isinstance(error, Unreachable):
                     raise
             self.wait(attempt)
         raise AssertionError("unreachable")

@@ -14,13 +14,13 @@ from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
 from .. import __version__
 from ..errors import Cancelled
 from ..streams import chunks
 from . import answers, origins, proxies
-from .answers import Broken, RegistryUnavailable
+from .answers import Broken, RegistryUnavailable, Unreachable
 from .origins import Origin, Place
 from .request import Request
 from .settings import Settings
@@ -29,6 +29,8 @@ _DRAINED = 64 << 10
 """Bytes of an unread body that are read to keep the connection."""
 
 _CONNECTIONS = 32
+
+_NOT_MADE = (NewConnectionError, SSLError)
 
 
 class Answer:
@@ -93,6 +95,7 @@ class Connections:
         self._lock = threading.RLock()
         self._pools: dict[Origin, urllib3.HTTPConnectionPool] = {}
         self._origins: dict[str, Origin] = {}
+        self._reached: set[Origin] = set()
         self._answers: weakref.WeakSet[Answer] = weakref.WeakSet()
         self.cancelled = threading.Event()
 
@@ -125,7 +128,7 @@ class Connections:
         """Send one request as it is, once, and return its answer.
 
         Raises:
-            RegistryUnavailable: there is none.
+            RegistryUnavailable: there is none; Unreachable where there never was.
             Cancelled: by `cancel`.
         """
         if self.cancelled.is_set():
@@ -144,7 +147,10 @@ class Connections:
                 decode_content=False,
             )
         except (HTTPError, OSError, UnicodeError) as error:
-            raise RegistryUnavailable(f"{origin} cannot be reached: {_why(error)}") from error
+            is_new = isinstance(error, _NOT_MADE) and origin not in self._reached
+            kind = Unreachable if is_new else RegistryUnavailable
+            raise kind(f"{origin} cannot be reached: {_why(error)}") from error
+        self._reached.add(origin)
         answer = Answer(response, request.url, request.method)
         with self._lock:
             self._answers.add(answer)
