@@ -27,9 +27,10 @@ lint: $(VENV)/tools
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/tools ## Compare lamina's speed and memory with dockerd and podman
-	@scripts/require $(PEERS) debootstrap
+bench: $(VENV)/tools ## Compare lamina's speed and memory with dockerd, podman and docker-registry
+	@scripts/require $(PEERS) debootstrap wrk
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.registry
 
 fuzz: $(VENV)/tools ## Fuzz every reader of what strangers write, for SECONDS_EACH (10)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'

@@ -23,7 +23,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 
 from tests import disks
 from tests.registry.client import Client, image
-from tests.registry.distribution import distribution, missing
+from tests.registry.distribution import Distribution
 from tests.registry.serving import serving
 
 from lamina.oci import digest, mediatypes
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.registry")
     parser.add_argument("-n", "--rounds", type=int, default=3, help="rounds to take the median of (3)")
     rounds = parser.parse_args().rounds
-    if reason := disks.missing() or missing() or ("" if shutil.which("wrk") else "wrk: not installed"):
+    if reason := disks.missing() or Distribution.missing() or ("" if shutil.which("wrk") else "wrk: not installed"):
         sys.exit(f"bench: {reason}")
     found: dict[tuple[str, str], list[float]] = {}
     with disks.ext4(DISK) as disk:
@@ -84,8 +84,8 @@ def _ours(folder: pathlib.Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _theirs(folder: pathlib.Path) -> Iterator[str]:
-    with distribution(folder, folder / "registry", "secret") as address:
-        yield address
+    with Distribution(str(folder), storage=str(folder / "registry"), quiet=True) as registry:
+        yield registry.host
 
 
 def _file(path: str, size: int) -> File:

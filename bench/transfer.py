@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from tests.remote.distribution import Distribution
+from tests.registry.distribution import Distribution
 
 from .contestants import Contestant, lamina
 from .operations import Operation, Rounds, Stuff

@@ -7,7 +7,7 @@ import pty
 import pytest
 from tests import peers
 from tests.cli.place import BIN, Lamina
-from tests.remote.distribution import PASSWORD, USER, Distribution
+from tests.registry.distribution import PASSWORD, USER, Distribution
 
 
 @pytest.mark.parametrize(("password", "status"), [(PASSWORD, 0), ("wrong word", 1)], ids=["right", "wrong"])

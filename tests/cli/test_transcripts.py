@@ -19,7 +19,7 @@ from tests import peers
 from tests.cli import transcripts
 from tests.cli.place import Lamina, furnish
 from tests.cli.transcripts import Entry, Words
-from tests.remote.distribution import Distribution
+from tests.registry.distribution import Distribution
 
 from lamina.cli.main import COMMANDS, GROUPS, HIDDEN
 from lamina.cli.parser import Parser

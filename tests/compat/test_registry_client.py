@@ -9,7 +9,7 @@ from bench.images import Image
 from tests import peers
 from tests.cli.place import Lamina
 from tests.peers import Docker, skopeo
-from tests.remote.distribution import PASSWORD, USER, Distribution
+from tests.registry.distribution import PASSWORD, USER, Distribution
 
 pytestmark = [pytest.mark.docker, pytest.mark.skopeo, pytest.mark.root]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from tests import peers
 from tests.registry.client import Client, descriptor, image, index
-from tests.registry.distribution import distribution, missing
+from tests.registry.distribution import Distribution
 from tests.registry.serving import serving
 
 from lamina.oci import digest, mediatypes
@@ -27,14 +27,14 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory, storage: pathlib.Path) -> Iterator[dict[str, Client]]:
-    peers.need(missing())
+    peers.need(Distribution.missing())
     folder = tmp_path_factory.mktemp("servers")
     config = {"http": {"secret": SECRET}}
     with (
         serving(folder, storage=str(storage), delete=True, config=config) as ours,
-        distribution(folder, storage, SECRET) as theirs,
+        Distribution(str(folder / "theirs"), storage=str(storage), secret=SECRET) as theirs,
     ):
-        found = {"ours": Client(ours.address), "theirs": Client(theirs)}
+        found = {"ours": Client(ours.address), "theirs": Client(theirs.host)}
         yield found
         for client in found.values():
             client.close()

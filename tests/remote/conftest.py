@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests import peers, traces
+from tests.registry.distribution import Distribution, Running
 from tests.registry.serving import serving
-from tests.remote.distribution import Distribution, Running
 
 from lamina.oci import reference
 from lamina.remote.client import Client

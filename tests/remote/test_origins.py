@@ -9,8 +9,8 @@ import subprocess
 import pytest
 from tests import peers
 from tests.peers import Tool
+from tests.registry.distribution import PASSWORD, USER, Distribution
 from tests.remote.conftest import repository
-from tests.remote.distribution import PASSWORD, USER, Distribution
 from tests.remote.servers import Answer, Library, Reply, Server
 
 from lamina.content.contract import ContentNotFound

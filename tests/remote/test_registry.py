@@ -14,8 +14,8 @@ import threading
 
 import pytest
 from tests import samples
+from tests.registry.distribution import Running
 from tests.remote.conftest import repository
-from tests.remote.distribution import Running
 from tests.samples import Sample
 
 from lamina.content import copying

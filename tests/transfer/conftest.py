@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests import peers, traces
 from tests.cli.place import Lamina
+from tests.registry.distribution import Distribution, Running
 from tests.registry.serving import serving
-from tests.remote.distribution import Distribution, Running
 from tests.transfer import samples
 
 from lamina.engine import Engine

@@ -8,7 +8,7 @@ import pytest
 from tests import peers
 from tests.cli.place import Lamina
 from tests.peers import Docker, Podman
-from tests.remote.distribution import Running
+from tests.registry.distribution import Running
 
 pytestmark = [pytest.mark.root, pytest.mark.docker]
 

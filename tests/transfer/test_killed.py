@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.cli.place import Lamina
-from tests.remote.distribution import Running
+from tests.registry.distribution import Running
 from tests.remote.servers import Library, Server
 from tests.transfer import samples
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.cli.place import BIN, Lamina
 from tests.peers import Failed
-from tests.remote.distribution import Running
+from tests.registry.distribution import Running
 from tests.remote.servers import Asked, Library, Reply, Server
 from tests.transfer import samples
 

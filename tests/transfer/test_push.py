@@ -11,7 +11,7 @@ import pytest
 from tests import peers
 from tests.cli.place import Lamina
 from tests.peers import skopeo
-from tests.remote.distribution import PASSWORD, USER, Distribution, Running
+from tests.registry.distribution import PASSWORD, USER, Distribution, Running
 from tests.remote.servers import Library, Server
 from tests.transfer import samples
 
