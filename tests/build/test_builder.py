@@ -7,13 +7,19 @@ import tarfile
 import pytest
 from tests.build.workshop import Workshop
 
+from lamina.build import steps
 from lamina.build.builder import BaseNotFound, Options
 from lamina.build.context import NoDockerfile
 from lamina.build.inputs import Inputs
 from lamina.build.plan import UnknownStage
 from lamina.build.sources import OutsideContext
 from lamina.dockerfile.mistakes import Malformed
+from lamina.engine import Engine
 from lamina.errors import InvalidArgument, LaminaError
+from lamina.oci.digest import Digest
+from lamina.oci.reference import Reference
+from lamina.store import names
+from lamina.store.store import Store
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -188,3 +194,17 @@ def test_an_owner_without_root_is_refused(tmp_path: os.PathLike[str]) -> None:
     assert workshop.build("FROM scratch\nCOPY --chown=0:0 a /a\n")
     with pytest.raises(Malformed, match=r"ockerfile:3: .*--chown=5:6 needs root"):
         workshop.build("FROM scratch\nCOPY a /a\nADD --chown=5:6 a /b\n")
+
+
+def test_an_image_that_is_deleted_while_it_gets_its_names(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    name_image = names.name_image
+
+    def meanwhile(store: Store, name: Reference, image_id: Digest) -> Digest | None:
+        with Engine(store.paths.root, store.driver_name) as other:
+            other.remove_image(image_id, force=True)
+        return name_image(store, name, image_id)
+
+    monkeypatch.setattr(steps, "name_image", meanwhile)
+    built = workshop.build("FROM base\nENV A=1\n", "made:1")
+    assert workshop.engine.inspect_image("made:1")["Id"] == built
+    assert list(workshop.engine.check()) == []
