@@ -108,6 +108,7 @@ def _fill(folder: str, stuff: Stuff) -> None:
 
 
 def _forget(tool: Contestant) -> None:
-    """Have nothing of app."""
-    if tool("images", "-q", "app:1").stdout:
-        tool("rmi", "-f", "app:1")
+    """Have no image, and no container that would keep one."""
+    if containers := tool("ps", "-aq").stdout.split():
+        tool("rm", "-f", *containers)
+    tool("image", "prune", "-a", "-f")
