@@ -101,7 +101,14 @@ def test_layers_that_registries_do_not_know(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no tar", tars.tar(tars.file("x")), gzip.compress(b"x", mtime=0), tars.tar(tars.file("manifest.json", b"{"))]
+    "data",
+    [
+        b"",
+        b"no tar",
+        tars.tar(tars.file("x")),
+        gzip.compress(b"x", mtime=0),
+        tars.tar(tars.file("manifest.json", b"{")),
+    ],
 )
 def test_what_is_no_archive(data: bytes, tmp_path: pathlib.Path) -> None:
     with pytest.raises(LaminaError, match=r"archive"):
