@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from unittest import mock
 
 from tests import tars
 from tests.cli.place import Lamina
@@ -54,7 +55,7 @@ import one.tar imported:1
 build -q -t built:1 context
 build -q --no-cache -t built:2 context
 tag one:1 three:1
-create --name box2 -v kept:/v one:1 /x
+create --pull never --name box2 -v kept:/v one:1 /x
 cp context box:/again
 commit box committed:1
 rename box box3
@@ -108,6 +109,7 @@ class Patient:
             contextlib.redirect_stdout(stdout),
             contextlib.redirect_stderr(stderr),
             contextlib.chdir(self.folder),
+            mock.patch.dict(os.environ, {"HTTPS_PROXY": "http://127.0.0.1:1"}),  # nothing comes from elsewhere
         ):
             status = main(["--root", self.root, "--storage-driver", self.driver, *words])
             return status, out.getvalue().decode(), err.getvalue().decode()
@@ -278,4 +280,4 @@ def unpacked(path: str) -> bytes:
 
 def is_gone(err: str) -> bool:
     """Tell whether an error says that there is no such thing: a repair may have had to give it up."""
-    return any(text in err for text in ("o such ", "Could not find the file"))
+    return any(text in err for text in ("o such ", "Could not find the file", "registry-1.docker.io cannot be reached"))

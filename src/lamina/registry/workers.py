@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ..files import libc
 
 _PR_SET_PDEATHSIG = 1
-_STOP = (signal.SIGTERM, signal.SIGINT)
+_WAITED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 Work = Callable[[int, socket.socket], None]
 
@@ -19,13 +19,12 @@ def run(sockets: Sequence[socket.socket], work: Work, started: Callable[[], None
 
     Nothing may have started threads before. What work raises ends its process, which is replaced unless all end.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED)  # before the first starts: it may end at once
     running = {_start(number, sockets, work): number for number in range(len(sockets))}
     started()
     stopping = False
-    signal.pthread_sigmask(signal.SIG_BLOCK, [*_STOP, signal.SIGCHLD])
     while running:
-        if signal.sigwait([*_STOP, signal.SIGCHLD]) != signal.SIGCHLD:
+        if signal.sigwait(_WAITED) != signal.SIGCHLD:
             stopping = True
             for each in set(sockets):
                 each.close()  # or who comes now would wait for nobody

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError
 
 from .. import __version__
 from ..errors import Cancelled
@@ -30,7 +30,7 @@ _DRAINED = 64 << 10
 
 _CONNECTIONS = 32
 
-_NOT_MADE = (NewConnectionError, SSLError)
+_NOT_MADE = (NewConnectionError, ProxyError, SSLError)
 
 
 class Answer:
