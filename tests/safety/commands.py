@@ -36,7 +36,10 @@ def _damage(store: str) -> None:
     os.makedirs(f"{store}/overlay2/stray/diff")
 
 
-_LIVE = (["run", "-d", "--name", "live", "tiny:1", "sh", "-c", "echo x > /x; sleep 100"],)
+_LIVE = (
+    ["run", "-d", "--name", "live", "tiny:1", "sh", "-c", "echo x > /x; sleep 100"],
+    ["exec", "live", "sh", "-c", "until [ -s /x ]; do sleep 0.01; done"],  # else it may be seen without
+)
 _SHORT = ["sh", "-c", "echo x > /x"]
 
 COMMANDS = {
