@@ -10,6 +10,7 @@ import pytest
 
 from lamina.oci import digest
 from lamina.oci.digest import Digest
+from lamina.registry.bodies import Body
 from lamina.registry.contract import Busy, Missing, Storage, WrongContent, WrongOffset
 from lamina.registry.filesystem import Filesystem
 from lamina.registry.memory import Memory
@@ -34,9 +35,12 @@ def run(make: Callable[[], Storage], test: Callable[[Storage], Awaitable[None]])
     asyncio.run(main())
 
 
-async def body(*pieces: bytes) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece
+def body(*pieces: bytes) -> Body:
+    async def each() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    return Body(each())
 
 
 async def content(storage: Storage, wanted: Digest) -> bytes:
@@ -230,7 +234,7 @@ def test_a_body_that_breaks_off_leaves_what_came(make: Callable[[], Storage]) ->
     async def test(storage: Storage) -> None:
         await storage.begin("a", ID)
         with pytest.raises(ConnectionResetError):
-            await storage.append("a", ID, 0, broken())
+            await storage.append("a", ID, 0, Body(broken()))
         assert await storage.arrived("a", ID) == 3
         await storage.append("a", ID, 3, body(b"lo"))
         await storage.commit("a", ID, digest.of(b"hello"), [])
@@ -253,7 +257,7 @@ def test_pieces_never_mix(make: Callable[[], Storage]) -> None:
             yield b"two"
 
         await storage.begin("a", ID)
-        first = asyncio.create_task(storage.append("a", ID, 0, slow()))
+        first = asyncio.create_task(storage.append("a", ID, 0, Body(slow())))
         await inside.wait()
         with pytest.raises((Busy, WrongOffset)):
             await storage.append("a", ID, 0, body(b"x"))

@@ -12,8 +12,7 @@ import msgspec
 
 from ..errors import Conflict, DataLoss, InvalidArgument, NotFound
 from ..oci.digest import Digest
-
-Body = AsyncIterator[bytes]
+from .bodies import Body
 
 
 class Missing(NotFound):

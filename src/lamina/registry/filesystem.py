@@ -14,7 +14,8 @@ from typing import BinaryIO, TypeVar
 from ..files import remove_tree
 from ..oci.digest import Digest, is_hex, split
 from . import durable, paths
-from .contract import Blob, Body, Missing, Storage, Upload
+from .bodies import Body
+from .contract import Blob, Missing, Storage, Upload
 from .incoming import Incoming
 from .listing import Listings
 
@@ -134,7 +135,7 @@ class Filesystem(Storage):
                         yield Digest(f"{algorithm}:{encoded}")
 
     async def begin(self, repository: str, identity: str) -> None:
-        await _run(self._incoming.begin, repository, identity)
+        self._incoming.begin(repository, identity)
 
     async def arrived(self, repository: str, identity: str) -> int:
         return self._incoming.arrived(repository, identity)

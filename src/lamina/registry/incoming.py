@@ -1,12 +1,11 @@
 """Uploads in folders: what has arrived, by whom it is being added to, and how it becomes a blob."""
 
-import asyncio
 import contextlib
 import errno
 import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidArgument
@@ -14,7 +13,8 @@ from ..files import remove_tree, write_out
 from ..oci import times
 from ..oci.digest import Digest, split
 from . import durable, paths
-from .contract import Body, Busy, Missing, Upload, WrongContent, WrongOffset
+from .bodies import Body
+from .contract import Busy, Missing, Upload, WrongContent, WrongOffset
 from .hashing import Hashes, Running, of_file
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Incoming:
                 raise WrongOffset(size, offset)
             tail = _Tail(fd, size, self._hashes.take(identity, size, algorithm))
             try:
-                await tail.take(body)
+                await body.pour(tail.write)
             except OSError as error:
                 if error.errno in FULL:
                     self._remove(repository, identity)
@@ -143,20 +143,8 @@ class _Tail:
         self.size = size
         self.hash = running
 
-    async def take(self, body: AsyncIterator[bytes]) -> None:
-        """Write all of a body; one piece is written while the next comes in."""
-        loop = asyncio.get_running_loop()
-        writing: asyncio.Future[None] | None = None
-        try:
-            async for piece in body:
-                if writing is not None:
-                    await writing
-                writing = loop.run_in_executor(None, self._write, piece)
-        finally:
-            if writing is not None:
-                await asyncio.shield(writing)
-
-    def _write(self, piece: bytes) -> None:
+    def write(self, piece: memoryview) -> None:
+        """Add a piece."""
         try:
             durable.write(self._fd, piece, self.size)
         except OSError:

@@ -33,7 +33,7 @@ async def put(call: Call) -> Answer:
     tags = [names.tag(each) for each in call.request.query.getall("tag", [])]
     if len(tags) > _MOST_TAGS:
         raise ManifestInvalid(f"{len(tags)} tags at once; the limit is {_MOST_TAGS}")
-    data = await call.body(call.service.settings.max_manifest, "the manifest")
+    data = await call.body(call.service.settings.max_manifest, "the manifest").all()
     document = documents.parse(data)
     kind = documents.require_type(call.request.headers.get("Content-Type", "").partition(";")[0].strip(), document)
     digest = documents.digest(data, wanted)

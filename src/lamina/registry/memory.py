@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import BinaryIO
 
 from ..oci.digest import Digest, split
-from .contract import Blob, Body, Busy, Missing, Storage, Upload, WrongContent, WrongOffset
+from .bodies import Body
+from .contract import Blob, Busy, Missing, Storage, Upload, WrongContent, WrongOffset
 
 
 class Memory(Storage):

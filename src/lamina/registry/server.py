@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp import web
 
 from ..errors import InvalidArgument, Unavailable
+from . import direct
 from .service import Service
 from .settings import Tls
 
@@ -24,6 +25,7 @@ _KEEP_ALIVE = 60.0  # also how long a client may take to say what it wants
 _LINE = 16 << 10
 _BUFFER = 64 << 10  # bytes of a body that wait for their handler: many uploads at once are to cost little memory
 _BACKLOG = 1024
+_LINGER = 2.0  # seconds that a client whose body is refused has to see it
 
 
 def listen(address: str, *, shared: bool = False) -> socket.socket:
@@ -150,7 +152,7 @@ class _Connections(web.Server):
             access_log=None,
             auto_decompress=False,
             max_line_size=_LINE,
-            lingering_time=2.0,
+            lingering_time=_LINGER,
             read_bufsize=_BUFFER,
             logger=_silent(),
         )
@@ -162,8 +164,15 @@ class _Connections(web.Server):
         self._under_way += 1
         try:
             answer = await self._service.handle(request)
+            body = direct.of(request)
+            if body is not None and body.left:
+                answer.force_close()
             await answer.prepare(request)
             await answer.write_eof()
+            if body is not None and body.left:
+                await body.drop(_LINGER)
+            elif body is not None and answer.keep_alive:
+                direct.renew(request, self)
             return answer
         finally:
             self._under_way -= 1

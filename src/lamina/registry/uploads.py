@@ -93,7 +93,7 @@ async def cancel(call: Call) -> Answer:
 
 async def _append(call: Call, state: State, offset: int, algorithm: str) -> int:
     limit = call.service.settings.max_blob
-    body = call.pieces(max(limit - offset, 1) if limit else 0, "the blob")
+    body = call.body(max(limit - offset, 1) if limit else 0, "the blob")
     try:
         return await call.service.storage.append(call.name, state.identity, offset, body, names.algorithm(algorithm))
     except Missing as error:
