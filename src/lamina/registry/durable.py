@@ -73,28 +73,35 @@ class Folders:
     def _place(self, files: Sequence[tuple[str, bytes]], moves: Sequence[Move]) -> None:
         folders = [os.path.dirname(path) for path in (*(move.target for move in moves), *(path for path, _ in files))]
         unsure = [each for folder in folders for each in self.make(folder)]
-        with contextlib.ExitStack() as stack:
+        temporaries: list[tuple[int, str]] = []
+        try:
             for move in moves:
                 write_out(move.fd)
-            temporaries = [_temporary(path, data, stack) for path, data in files]
+            for path, data in files:
+                temporaries.append(_temporary(path))
+                write(temporaries[-1][0], data, 0)
+                write_out(temporaries[-1][0])
             for fd in (*(move.fd for move in moves), *(fd for fd, _ in temporaries)):
                 os.fsync(fd)
             for move in moves:
                 os.rename(move.source, move.target)
             for (_, temporary), (path, _) in zip(temporaries, files, strict=True):
                 os.rename(temporary, path)
-            self.sync(dict.fromkeys([*folders, *unsure]))
+        except BaseException:
+            for _, temporary in temporaries:
+                unlink(temporary)
+            raise
+        finally:
+            for fd, _ in temporaries:
+                os.close(fd)
+        self.sync(dict.fromkeys([*folders, *unsure]))
 
 
-def _temporary(path: str, data: bytes, stack: contextlib.ExitStack) -> tuple[int, str]:
+def _temporary(path: str) -> tuple[int, str]:
+    """Open a new file beside a path."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    stack.callback(unlink, temporary)
-    stack.callback(os.close, fd)
-    write(fd, data, 0)
-    write_out(fd)
-    return fd, temporary
+    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), temporary
 
 
 def sync(folder: str) -> None:

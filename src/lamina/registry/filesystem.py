@@ -4,18 +4,18 @@ Documents and names are read where they are asked for: they are small and cached
 more than the read. All that writes, or reads much, goes to a thread.
 """
 
-import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import BinaryIO, TypeVar
 
 from ..files import remove_tree
 from ..oci.digest import Digest, is_hex, split
-from . import durable, paths
+from . import durable, paths, threads
 from .bodies import Body
 from .contract import Blob, Missing, Storage, Upload
+from .grouping import Grouping
 from .incoming import Incoming
 from .listing import Listings
 
@@ -31,8 +31,8 @@ class Filesystem(Storage):
     def __init__(self, folder: str) -> None:
         self._top = os.path.abspath(folder)
         self._repositories = os.path.join(self._top, paths.REPOSITORIES)
-        self._folders = durable.Folders(self._top, "/_manifests/tags/")
-        self._incoming = Incoming(self._top, self._folders)
+        self._grouping = Grouping(durable.Folders(self._top, "/_manifests/tags/"))
+        self._incoming = Incoming(self._top, self._grouping)
         self._listings = Listings()
 
     async def read(self, path: str) -> bytes:
@@ -49,10 +49,10 @@ class Filesystem(Storage):
             os.close(fd)
 
     async def write(self, documents: Sequence[tuple[str, bytes]]) -> None:
-        await _run(self._folders.place, [(f"{self._repositories}/{path}", data) for path, data in documents])
+        await self._grouping.place([(f"{self._repositories}/{path}", data) for path, data in documents])
 
     async def remove(self, path: str) -> None:
-        await _run(self._remove, f"{self._repositories}/{path}")
+        await threads.run(self._remove, f"{self._repositories}/{path}")
 
     def _remove(self, path: str) -> None:
         """Remove a document at once, a folder by first giving it a name that nobody looks at."""
@@ -98,7 +98,7 @@ class Filesystem(Storage):
         files = [(f"{self._repositories}/{path}", text) for path, text in documents]
         if await self.touch([digest]) or await self.size(digest) != len(data):
             files.insert(0, (self._data(digest), data))
-        await _run(self._folders.place, files)
+        await self._grouping.place(files)
 
     async def touch(self, digests: Iterable[Digest]) -> list[Digest]:
         return [digest for digest in digests if not self._touch(digest)]
@@ -111,7 +111,7 @@ class Filesystem(Storage):
         return True
 
     async def discard(self, digest: Digest, before: float, *, pretend: bool = False) -> int | None:
-        return await _run(self._discard, digest, before, pretend)
+        return await threads.run(self._discard, digest, before, pretend)
 
     def _discard(self, digest: Digest, before: float, pretend: bool) -> int | None:
         path = self._data(digest)
@@ -130,7 +130,7 @@ class Filesystem(Storage):
         top = os.path.join(self._top, paths.BLOBS)
         for algorithm in _entries(top):
             for two in _entries(f"{top}/{algorithm}"):
-                for encoded in filter(is_hex, await _run(_entries, f"{top}/{algorithm}/{two}")):
+                for encoded in filter(is_hex, await threads.run(_entries, f"{top}/{algorithm}/{two}")):
                     if os.path.exists(f"{top}/{algorithm}/{two}/{encoded}/data"):
                         yield Digest(f"{algorithm}:{encoded}")
 
@@ -144,13 +144,13 @@ class Filesystem(Storage):
         return await self._incoming.append(repository, identity, offset, body, algorithm)
 
     async def commit(self, repository: str, identity: str, digest: Digest, links: Sequence[tuple[str, bytes]]) -> int:
-        return await _run(self._incoming.commit, repository, identity, digest, links)
+        return await self._incoming.commit(repository, identity, digest, links)
 
     async def cancel(self, repository: str, identity: str) -> None:
-        await _run(self._incoming.cancel, repository, identity)
+        await threads.run(self._incoming.cancel, repository, identity)
 
     async def uploads(self, repository: str) -> list[Upload]:
-        return await _run(lambda: list(self._incoming.uploads(repository)))
+        return await threads.run(lambda: list(self._incoming.uploads(repository)))
 
     @contextlib.asynccontextmanager
     async def pushing(self) -> AsyncIterator[None]:
@@ -219,11 +219,7 @@ async def _lock(fd: int, kind: int) -> None:
     try:
         fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        await _run(fcntl.flock, fd, kind)
-
-
-async def _run(call: Callable[..., T], *arguments: object) -> T:
-    return await asyncio.get_running_loop().run_in_executor(None, call, *arguments)
+        await threads.run(fcntl.flock, fd, kind)
 
 
 def _entries(folder: str) -> list[str]:

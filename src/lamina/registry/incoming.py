@@ -12,9 +12,10 @@ from ..errors import InvalidArgument
 from ..files import remove_tree, write_out
 from ..oci import times
 from ..oci.digest import Digest, split
-from . import durable, paths
+from . import durable, paths, threads
 from .bodies import Body
 from .contract import Busy, Missing, Upload, WrongContent, WrongOffset
+from .grouping import Grouping
 from .hashing import Hashes, Running, of_file
 
 if TYPE_CHECKING:
@@ -24,24 +25,27 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system calls a storage without room."""
 
 _EAGER = 8 << 20
+_SMALL = 256 << 10  # bytes that go to the disk with others' small files
 
 
 class Incoming:
-    """The uploads of a storage's folder. All calls block but `append`; see the contract."""
+    """The uploads of a storage's folder; see the contract. What blocks does so for a moment only."""
 
-    def __init__(self, top: str, folders: durable.Folders) -> None:
+    def __init__(self, top: str, grouping: Grouping) -> None:
         self._top = top
-        self._folders = folders
+        self._grouping = grouping
         self._repositories = os.path.join(top, paths.REPOSITORIES)
         self._hashes = Hashes()
 
     def begin(self, repository: str, identity: str) -> None:
         """Make the folder of an upload; it need not outlive a power cut."""
         folder = self._folder(repository, identity)
-        os.makedirs(folder)
-        with open(f"{folder}/startedat", "w") as file:
-            file.write(times.rfc3339(int(time.time()) * 10**9))
-        os.close(os.open(f"{folder}/data", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        try:
+            os.mkdir(folder)
+        except FileNotFoundError:
+            os.makedirs(folder)
+        _create(f"{folder}/startedat", times.rfc3339(int(time.time()) * 10**9).encode())
+        _create(f"{folder}/data", b"")
 
     def arrived(self, repository: str, identity: str) -> int:
         """Return how many bytes there are."""
@@ -68,12 +72,12 @@ class Incoming:
                     self._hashes.keep(identity, Running(algorithm, tail.size, tail.hash))
             return tail.size
 
-    def commit(self, repository: str, identity: str, digest: Digest, links: Sequence[tuple[str, bytes]]) -> int:
+    async def commit(self, repository: str, identity: str, digest: Digest, links: Sequence[tuple[str, bytes]]) -> int:
         """Verify an upload, move it to its blob's place, and write the links to it."""
         folder = self._folder(repository, identity)
         with self._locked(repository, identity) as fd:
             size = os.fstat(fd).st_size
-            found = self._digest(identity, fd, size, digest)
+            found = await self._digest(identity, fd, size, digest)
             if found != digest:
                 self._remove(repository, identity)
                 raise WrongContent(f"the upload has the digest {found}, not {digest}")
@@ -82,8 +86,10 @@ class Incoming:
             if not _is_there(f"{place}/data", size):
                 os.utime(fd)
                 moves.append(durable.Move(fd, f"{folder}/data", f"{place}/data"))
-            self._folders.place([(os.path.join(self._repositories, path), data) for path, data in links], moves)
-        remove_tree(folder)
+                if size > _SMALL:
+                    await threads.settle(threads.start(os.fsync, fd))
+            await self._grouping.place([(os.path.join(self._repositories, path), data) for path, data in links], moves)
+        _remove_committed(folder)
         return size
 
     def cancel(self, repository: str, identity: str) -> None:
@@ -102,10 +108,12 @@ class Incoming:
                         started = times.parse_rfc3339(file.read(64))
                     yield Upload(repository, identity, started / 10**9)
 
-    def _digest(self, identity: str, fd: int, size: int, digest: Digest) -> Digest:
+    async def _digest(self, identity: str, fd: int, size: int, digest: Digest) -> Digest:
         algorithm = split(digest)[0]
         known = self._hashes.take(identity, size, algorithm)
-        return of_file(fd, digest) if known is None else Digest(f"{algorithm}:{known.hexdigest()}")
+        if known is None:
+            return await threads.settle(threads.start(of_file, fd, digest))
+        return Digest(f"{algorithm}:{known.hexdigest()}")
 
     def _remove(self, repository: str, identity: str) -> None:
         self._hashes.forget(identity)
@@ -157,6 +165,23 @@ class _Tail:
         if self.size - self._sent >= _EAGER:
             write_out(self._fd)
             self._sent = self.size
+
+
+def _create(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def _remove_committed(folder: str) -> None:
+    """Remove what an upload leaves behind: most often one file."""
+    try:
+        os.unlink(f"{folder}/startedat")
+        os.rmdir(folder)
+    except OSError:
+        remove_tree(folder)
 
 
 def _is_there(path: str, size: int) -> bool:

@@ -159,11 +159,12 @@ async def _state(call: Call, *, signed: bool = True) -> State:
     state = tokens.unpack(token, call.service.secret)
     if (state.name, state.identity) != (call.name, call.reference):
         raise UploadInvalid("the upload's _state is of another upload")
-    with contextlib.suppress(InvalidArgument):
-        age = time.time() - times.parse_rfc3339(state.started) / 10**9
-        if call.service.settings.upload_time and age > call.service.settings.upload_time:
-            await call.service.storage.cancel(call.name, call.reference)
-            raise UploadInvalid(f"the upload began {age:.0f} seconds ago, and is over: begin anew")
+    if limit := call.service.settings.upload_time:
+        with contextlib.suppress(InvalidArgument):
+            age = time.time() - times.parse_rfc3339(state.started) / 10**9
+            if age > limit:
+                await call.service.storage.cancel(call.name, call.reference)
+                raise UploadInvalid(f"the upload began {age:.0f} seconds ago, and is over: begin anew")
     return state
 
 
