@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import random
@@ -72,6 +73,7 @@ def run(settings: Settings, ready: Ready, write: Write) -> None:
 
         asyncio.run(serve())
 
+    gc.freeze()  # what is there now lives as long as the process: nobody need look through it again
     try:
         if count == 1:
             work(0, sockets[0])
