@@ -161,7 +161,7 @@ def test_a_client_that_waits_is_told_to_go_on(registry: Serving, client: Client)
         assert connection.recv(1000).split()[1] == b"202"
 
 
-@pytest.mark.parametrize("declared", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("declared", ["Content-Length: 100", "Content-Length: 900000", "Transfer-Encoding: chunked"])
 def test_a_body_that_never_comes(registry: Serving, client: Client, declared: str) -> None:
     reply = raw(registry, request(f"PATCH {client.upload('slow')}", declared))
     assert reply.split()[1] == b"400"
