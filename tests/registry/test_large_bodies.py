@@ -139,3 +139,31 @@ def test_a_body_of_another_digest(registry: Serving, client: Client) -> None:
         assert (status, b"DIGEST_INVALID" in text) == (400, True)
         assert ask("GET", "/v2/")[0] == 200
     assert client("GET", at).status == 404
+
+
+def test_a_limit_counts_for_all_workers(tmp_path: pathlib.Path) -> None:
+    """Whichever worker a client comes to, one body more than the limit is told to come later."""
+    debug = f"unix://{tmp_path}/debug"
+    config = {"lamina": {"maxuploads": 4}, "http": {"debug": {"addr": debug, "prometheus": {"enabled": True}}}}
+    with serving(tmp_path, "--workers", "3", config=config) as registry, contextlib.ExitStack() as stack:
+        client = Client(registry.address)
+        for number in range(4):
+            connection, at = stack.enter_context(to(registry)), client.upload(f"a{number}")
+            connection.sendall(head(at, 10) + b"begun")
+            while f"registry_uploads_arriving {number + 1}.0".encode() not in metrics(debug):
+                pass
+        for _ in range(6):  # each from a connection of its own
+            other = Client(registry.address)
+            reply = other("PATCH", other.upload("more"), b"x")
+            assert (reply.status, reply.code, reply.headers["Retry-After"]) == (429, "TOOMANYREQUESTS", "1")
+            other.close()
+        connection.sendall(b"ended")
+        assert b" 202 " in connection.recv(1000)
+        assert client("PATCH", client.upload("more"), b"x").status == 202
+        client.close()
+
+
+def metrics(debug: str) -> bytes:
+    with socket.socket(socket.AF_UNIX) as plain:
+        plain.connect(debug.removeprefix("unix://"))
+        return Connection(plain)("GET", "/metrics")[2]

@@ -1,14 +1,16 @@
 """What the registry has done, in numbers for Prometheus; all workers count in one piece of shared memory.
 
 For each worker: for each kind of endpoint, method and class of status, how many requests; for each kind, how many
-bytes were sent, how many seconds it took, and how many requests took at most so long.
+bytes were sent, how many seconds it took, and how many requests took at most so long; how many bodies are coming in.
 """
 
+import contextlib
 import mmap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .calls import Call
+from .codes import TooManyRequests
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -21,7 +23,9 @@ BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
 
 _COUNTS = len(KINDS) * len(METHODS) * len(CLASSES)
 _OF_KIND = 2 + len(BOUNDS) + 1
-_SIZE = _COUNTS + len(KINDS) * _OF_KIND + len(ACTIONS)
+_ARRIVING = _COUNTS + len(KINDS) * _OF_KIND
+_DONE = _ARRIVING + 1
+_SIZE = _DONE + len(ACTIONS)
 _METHOD = {name: at for at, name in enumerate(METHODS)}
 _KIND = {name: at for at, name in enumerate(KINDS)}
 _ACTION = {name: at for at, name in enumerate(ACTIONS)}
@@ -36,8 +40,14 @@ class Table:
         self._workers = max(workers, 1)
 
     def of(self, worker: int) -> "memoryview[float]":
-        """Return the numbers that one worker adds to."""
-        return self._numbers[worker * _SIZE : (worker + 1) * _SIZE]
+        """Return the numbers that one worker adds to, when it starts."""
+        found = self._numbers[worker * _SIZE : (worker + 1) * _SIZE]
+        found[_ARRIVING] = 0  # those of one that died do not come any more
+        return found
+
+    def arriving(self) -> int:
+        """Return how many bodies of uploads are coming in, at all workers."""
+        return int(self.total(_ARRIVING))
 
     def total(self, at: int) -> float:
         """Return the sum of one number over all workers."""
@@ -45,7 +55,7 @@ class Table:
 
     def collect(self) -> "Iterator[Metric]":
         """Yield everything as Prometheus has it."""
-        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily  # noqa: PLC0415
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily  # noqa: PLC0415
 
         requests = CounterMetricFamily(
             "registry_http_requests", "Requests answered.", labels=("kind", "method", "class")
@@ -64,8 +74,10 @@ class Table:
             took.add_metric([name], self._buckets(at + 2), self.total(at + 1))
         done = CounterMetricFamily("registry_actions", "What was done to images.", labels=("action",))
         for number, action in enumerate(ACTIONS):
-            done.add_metric([action], self.total(_SIZE - len(ACTIONS) + number))
-        yield from (requests, sent, took, done)
+            done.add_metric([action], self.total(_DONE + number))
+        arriving = GaugeMetricFamily("registry_uploads_arriving", "Bodies of uploads that are coming in.")
+        arriving.add_metric([], self.arriving())
+        yield from (requests, sent, took, done, arriving)
 
     def _buckets(self, at: int) -> list[tuple[str, float]]:
         so_far = 0.0
@@ -79,8 +91,24 @@ class Table:
 class Counter:
     """Counts what one worker does."""
 
-    def __init__(self, numbers: "memoryview[float]") -> None:
-        self._numbers = numbers
+    def __init__(self, table: Table, worker: int) -> None:
+        self._table = table
+        self._numbers = table.of(worker)
+
+    @contextlib.contextmanager
+    def arriving(self, limit: int) -> Iterator[None]:
+        """Count a body that comes in, while the block runs.
+
+        Raises:
+            TooManyRequests: `limit` of them come in already, at all workers; 0 is no limit.
+        """
+        if limit and (count := self._table.arriving()) >= limit:
+            raise TooManyRequests(f"{count} uploads come in already, the limit", headers={"Retry-After": "1"})
+        self._numbers[_ARRIVING] += 1
+        try:
+            yield
+        finally:
+            self._numbers[_ARRIVING] -= 1
 
     def answered(self, call: Call, kind: str, status: int, sent: int, seconds: float) -> None:
         number = _KIND[kind]
@@ -91,7 +119,7 @@ class Counter:
         self._numbers[at + 2 + sum(seconds > bound for bound in BOUNDS)] += 1
 
     def happened(self, action: str, call: Call, target: dict[str, object]) -> None:
-        self._numbers[_SIZE - len(ACTIONS) + _ACTION[action]] += 1
+        self._numbers[_DONE + _ACTION[action]] += 1
 
     def close(self) -> None:
         pass

@@ -51,9 +51,10 @@ def run(settings: Settings, ready: Ready, write: Write) -> None:
     sockets = _sockets(settings.address, count)
 
     def work(number: int, listening: socket.socket) -> None:
-        listeners: list[Listener] = [Counter(table.of(number))]
+        counter = Counter(table, number)
+        listeners: list[Listener] = [counter]
         listeners += [AccessLog(write)] if settings.access_log else []
-        service = Service(storage, settings, secret, *access, listeners)
+        service = Service(storage, settings, secret, counter.arriving, *access, listeners)
 
         async def serve() -> None:
             async with contextlib.AsyncExitStack() as stack:

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from aiohttp import web
@@ -25,6 +26,10 @@ _VERSION = {"Server": "lamina", "Docker-Distribution-API-Version": "registry/2.0
 _PULL, _PUSH, _DELETE = ["pull"], ["pull", "push"], ["delete"]
 
 log = logging.getLogger("lamina.registry")
+
+
+Arriving = Callable[[int], AbstractContextManager[None]]
+"""What counts a body while it comes in, and refuses it where so many do already."""
 
 
 class Access(Protocol):
@@ -96,6 +101,7 @@ class Service:
         storage: where everything is kept.
         settings: what the registry was told.
         secret: what upload tokens are signed with.
+        arriving: counts bodies of uploads.
         access: who may do what; nobody is asked where there is none.
         tokens: answers the endpoint that gives tokens, if there is one.
         listeners: who is told.
@@ -106,6 +112,7 @@ class Service:
         storage: Storage,
         settings: Settings,
         secret: bytes,
+        arriving: Arriving,
         access: Access | None = None,
         tokens: Handler | None = None,
         listeners: Sequence[Listener] = (),
@@ -114,7 +121,7 @@ class Service:
         self.settings = settings
         self.secret = secret
         self.cache = Cache()
-        self.arriving = 0
+        self.arriving = arriving
         self._access = access
         self._tokens = tokens
         self._listeners = listeners

@@ -3,7 +3,6 @@
 import contextlib
 import time
 import uuid
-from collections.abc import Iterator
 
 from ..errors import InvalidArgument
 from ..oci import times
@@ -11,7 +10,7 @@ from ..oci.digest import Digest
 from . import answers, names, ranges, tokens
 from .answers import Answer
 from .calls import Call
-from .codes import BlobUnknown, Denied, DigestInvalid, RangeInvalid, TooManyRequests, UploadInvalid, UploadUnknown
+from .codes import BlobUnknown, Denied, DigestInvalid, RangeInvalid, UploadInvalid, UploadUnknown
 from .contract import Busy, Missing, WrongContent, WrongOffset
 from .repository import Repository
 from .tokens import State
@@ -33,7 +32,7 @@ async def start(call: Call) -> Answer:
     if whole is None:
         return _accepted(call, state, 202, algorithm)
     try:
-        with _limited(call):
+        with call.service.arriving(call.service.settings.max_uploads):
             await _append(call, state, 0, whole.partition(":")[0])
         return await _commit(call, state, whole)
     except BaseException:
@@ -57,7 +56,7 @@ async def _mount(call: Call, digest: Digest) -> bool:
 async def append(call: Call) -> Answer:
     """Take the next piece."""
     state = await _state(call)
-    with _limited(call):
+    with call.service.arriving(call.service.settings.max_uploads):
         size = await _append(call, state, await _offset(call, state), call.query("digest-algorithm") or "sha256")
     return _accepted(call, State(state.name, state.identity, size, state.started), 202, call.query("digest-algorithm"))
 
@@ -67,7 +66,7 @@ async def finish(call: Call) -> Answer:
     state = await _state(call)
     digest = names.content(call.query("digest"))
     if call.request.body_exists and call.request.content_length != 0:
-        with _limited(call):
+        with call.service.arriving(call.service.settings.max_uploads):
             await _append(call, state, await _offset(call, state), digest.partition(":")[0])
     elif "Content-Range" in call.request.headers:
         await _offset(call, state)
@@ -166,23 +165,6 @@ async def _state(call: Call, *, signed: bool = True) -> State:
                 await call.service.storage.cancel(call.name, call.reference)
                 raise UploadInvalid(f"the upload began {age:.0f} seconds ago, and is over: begin anew")
     return state
-
-
-@contextlib.contextmanager
-def _limited(call: Call) -> Iterator[None]:
-    """Count a body that comes in.
-
-    Raises:
-        TooManyRequests: as many as there may be come in already.
-    """
-    service = call.service
-    if service.settings.max_uploads and service.arriving >= service.settings.max_uploads:
-        raise TooManyRequests(f"{service.arriving} uploads are under way, the limit", headers={"Retry-After": "1"})
-    service.arriving += 1
-    try:
-        yield
-    finally:
-        service.arriving -= 1
 
 
 def _accepted(call: Call, state: State, status: int, algorithm: str) -> Answer:
