@@ -163,6 +163,33 @@ def test_a_limit_counts_for_all_workers(tmp_path: pathlib.Path) -> None:
         client.close()
 
 
+@pytest.mark.parametrize("noted", ["trusted", "of another size", "since the machine started anew", "nonsense"])
+def test_an_upload_ends_at_another_worker(tmp_path: pathlib.Path, noted: str) -> None:
+    """What one worker has hashed another one need not read; what it cannot trust it reads."""
+    with serving(tmp_path) as registry:
+        client = Client(registry.address)
+        at = client("PATCH", client.upload("a"), DATA).headers["Location"]
+        registry.stop()
+        client.close()
+    (note,) = (tmp_path / "registry/docker/registry/v2/repositories/a/_uploads").glob("*/digest")
+    boot, size, found = note.read_text().split()
+    assert (int(size), found) == (len(DATA), digest.of(DATA))
+    wrong = digest.of(b"what a note says that is wrong")
+    note.write_text(
+        {
+            "trusted": f"{boot} {size} {wrong}",  # seen to be believed: it is not read again
+            "of another size": f"{boot} {len(DATA) - 1} {wrong}",
+            "since the machine started anew": f"{boot[::-1]} {size} {wrong}",
+            "nonsense": "\xff nonsense",
+        }[noted]
+    )
+    with serving(tmp_path) as registry:
+        client = Client(registry.address)
+        expected = 400 if noted == "trusted" else 201
+        assert client("PUT", f"{at}&digest={digest.of(DATA)}").status == expected
+        client.close()
+
+
 def metrics(debug: str) -> bytes:
     with socket.socket(socket.AF_UNIX) as plain:
         plain.connect(debug.removeprefix("unix://"))

@@ -1,17 +1,27 @@
-"""The running digests of uploads, so that what has arrived is not read again to be verified."""
+"""The running digests of uploads, so that what has arrived is not read again to be verified.
 
+A worker remembers them; of large uploads it also leaves a note for the others, since the request that ends an upload
+may come to another one. A note counts until the machine starts anew: bytes may be lost then that were never synced.
+"""
+
+import contextlib
+import functools
 import hashlib
 import os
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..oci.digest import Digest, split
+from ..oci.digest import Digest, InvalidDigest, parse, split
 from ..streams import CHUNK
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 _MOST = 4096
+_NOTE = "digest"
+_BOOT = "/proc/sys/kernel/random/boot_id"
+NOTED = 1 << 20
+"""The least bytes of an upload that a note is left of."""
 
 
 class Running(NamedTuple):
@@ -44,6 +54,27 @@ class Hashes:
     def forget(self, identity: str) -> None:
         """Forget an upload."""
         self._known.pop(identity, None)
+
+
+def leave_note(folder: str, running: Running) -> None:
+    """Leave a note in an upload's folder of what has arrived; one that cannot be left is none."""
+    with contextlib.suppress(OSError), open(f"{folder}/{_NOTE}", "w") as file:
+        file.write(f"{_boot()} {running.size} {running.algorithm}:{running.hash.hexdigest()}")
+
+
+def noted(folder: str, size: int, algorithm: str) -> Digest | None:
+    """Return the digest that was noted of an upload of this size."""
+    with contextlib.suppress(OSError, ValueError, InvalidDigest), open(f"{folder}/{_NOTE}") as file:
+        boot, count, found = file.read(1024).split(" ")
+        if boot == _boot() and int(count) == size and found.startswith(f"{algorithm}:"):
+            return parse(found)
+    return None
+
+
+@functools.cache
+def _boot() -> str:
+    with open(_BOOT) as file:
+        return file.read().strip()
 
 
 def of_file(fd: int, digest: Digest) -> Digest:

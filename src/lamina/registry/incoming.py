@@ -16,7 +16,7 @@ from . import durable, paths, threads
 from .bodies import Body
 from .contract import Busy, Missing, Upload, WrongContent, WrongOffset
 from .grouping import Grouping
-from .hashing import Hashes, Running, of_file
+from .hashing import NOTED, Hashes, Running, leave_note, noted, of_file
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -69,7 +69,10 @@ class Incoming:
                 raise
             finally:
                 if tail.hash is not None:
-                    self._hashes.keep(identity, Running(algorithm, tail.size, tail.hash))
+                    running = Running(algorithm, tail.size, tail.hash)
+                    self._hashes.keep(identity, running)
+                    if tail.size >= NOTED:
+                        leave_note(self._folder(repository, identity), running)
             return tail.size
 
     async def commit(self, repository: str, identity: str, digest: Digest, links: Sequence[tuple[str, bytes]]) -> int:
@@ -77,7 +80,7 @@ class Incoming:
         folder = self._folder(repository, identity)
         with self._locked(repository, identity) as fd:
             size = os.fstat(fd).st_size
-            found = await self._digest(identity, fd, size, digest)
+            found = await self._digest(repository, identity, fd, size, digest)
             if found != digest:
                 self._remove(repository, identity)
                 raise WrongContent(f"the upload has the digest {found}, not {digest}")
@@ -108,12 +111,13 @@ class Incoming:
                         started = times.parse_rfc3339(file.read(64))
                     yield Upload(repository, identity, started / 10**9)
 
-    async def _digest(self, identity: str, fd: int, size: int, digest: Digest) -> Digest:
+    async def _digest(self, repository: str, identity: str, fd: int, size: int, digest: Digest) -> Digest:
         algorithm = split(digest)[0]
-        known = self._hashes.take(identity, size, algorithm)
-        if known is None:
-            return await threads.settle(threads.start(of_file, fd, digest))
-        return Digest(f"{algorithm}:{known.hexdigest()}")
+        if known := self._hashes.take(identity, size, algorithm):
+            return Digest(f"{algorithm}:{known.hexdigest()}")
+        if found := noted(self._folder(repository, identity), size, algorithm):
+            return found
+        return await threads.settle(threads.start(of_file, fd, digest))
 
     def _remove(self, repository: str, identity: str) -> None:
         self._hashes.forget(identity)

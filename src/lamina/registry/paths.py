@@ -11,6 +11,7 @@ docker/registry/v2/
     _uploads/<uuid>/
       data                                 what has arrived
       startedat                            when the upload began, RFC 3339 in whole seconds
+      digest                               of a large upload, what has arrived: `<boot id> <size> <digest>`
       hashstates/                          distribution's; removed with the upload, never written
     _referrers/<algorithm>/<hex>/          manifests whose subject this is; can be made anew
       <algorithm>-<hex>                    a manifest's descriptor, as JSON
