@@ -8,7 +8,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from bench.images import Image
@@ -48,6 +48,14 @@ class Client(Protocol):
         ...
 
 
+class Maker(Client, Protocol):
+    """A client that makes indexes."""
+
+    def index(self, name: str, images: Mapping[str, str]) -> str:
+        """Push an index, plain, of images that are there, by their architectures; return the digest that it tells."""
+        ...
+
+
 class ByDocker:
     """dockerd, which trusts what it was started with."""
 
@@ -78,6 +86,12 @@ class ByDocker:
             self.docker("rmi", name)
         assert row["RepoDigests"] == [f"{name.rpartition(':')[0]}@{told}"]
         return Copy(told, row["Id"], tuple(row["RootFS"]["Layers"]))
+
+    def index(self, name: str, images: Mapping[str, str]) -> str:
+        self.docker("manifest", "create", "--insecure", name, *images.values())
+        for architecture, image in images.items():
+            self.docker("manifest", "annotate", "--os", "linux", "--arch", architecture, name, image)
+        return self.docker("manifest", "push", "--insecure", "--purge", name).stdout.strip()
 
 
 class ByPodman:
@@ -112,6 +126,17 @@ class ByPodman:
         finally:
             self.podman("rmi", "--all", "--force")
         return Copy(row["Digest"], f"sha256:{row['Id']}", tuple(row["RootFS"]["Layers"]))
+
+    def index(self, name: str, images: Mapping[str, str]) -> str:
+        told = os.path.join(self.podman.root, "tmp", "digest")
+        self.podman("manifest", "create", "list")
+        try:
+            for image in images.values():
+                self.podman("manifest", "add", "--tls-verify=false", "list", f"docker://{image}")
+            self.podman("manifest", "push", "--tls-verify=false", "--digestfile", told, "list", f"docker://{name}")
+        finally:
+            self.podman("manifest", "rm", "list")
+        return _read(told)
 
 
 class BySkopeo:
@@ -182,24 +207,33 @@ class ByLamina:
             self._other("rmi", name)
         return Copy(told, row["Id"], tuple(row["RootFS"]["Layers"]))
 
+    def index(self, name: str, images: Mapping[str, str]) -> str:
+        self.lamina("manifest", "create", name, *images.values())
+        return self.lamina("manifest", "push", "--purge", name).stdout.strip()
+
 
 def stored(door: Door, repository: str, tag: str) -> Copy:
-    """Read what a registry has under a tag from its folder, which is distribution's for both."""
-    top = door.storage / "docker/registry/v2"
-    link = top / "repositories" / repository / "_manifests/tags" / tag / "current/link"
-
-    def blob(name: str) -> bytes:
-        kind, encoded = name.split(":")
-        data = (top / "blobs" / kind / encoded[:2] / encoded / "data").read_bytes()
-        assert digest.of(data) == name
-        return data
-
-    manifest = link.read_text()
-    value = json.loads(blob(manifest))
+    """Read what a registry has of an image from its folder, which is distribution's for both."""
+    manifest = tagged(door, repository, tag)
+    value = json.loads(blob(door, manifest))
     for row in value["layers"]:
-        assert len(blob(row["digest"])) == row["size"]
+        assert len(blob(door, row["digest"])) == row["size"]
     config = value["config"]["digest"]
-    return Copy(manifest, config, tuple(json.loads(blob(config))["rootfs"]["diff_ids"]))
+    return Copy(manifest, config, tuple(json.loads(blob(door, config))["rootfs"]["diff_ids"]))
+
+
+def tagged(door: Door, repository: str, tag: str) -> str:
+    """Return the digest that a registry has under a tag."""
+    place = door.storage / "docker/registry/v2/repositories" / repository
+    return (place / "_manifests/tags" / tag / "current/link").read_text()
+
+
+def blob(door: Door, name: str) -> bytes:
+    """Return the bytes that a registry has of a digest."""
+    algorithm, encoded = name.split(":")
+    data = (door.storage / "docker/registry/v2/blobs" / algorithm / encoded[:2] / encoded / "data").read_bytes()
+    assert digest.of(data) == name
+    return data
 
 
 def _platform(platform: str) -> Sequence[str]:
