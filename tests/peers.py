@@ -144,6 +144,11 @@ class Docker:
         """The address that the daemon listens on, as DOCKER_HOST has it."""
         return f"unix://{self._private}/docker.sock"
 
+    @property
+    def containerd(self) -> str:
+        """The socket of the daemon's containerd."""
+        return f"{self._private}/exec/containerd/containerd.sock"
+
     def log(self) -> str:
         """Return what the daemon has logged since it was last started."""
         if self._private:

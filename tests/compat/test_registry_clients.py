@@ -8,10 +8,10 @@ import shutil
 
 import pytest
 from bench.images import Image
-from tests import tars
+from tests import peers, tars
 from tests.compat.clients import ByDocker, ByPodman, BySkopeo, blob, stored, tagged
 from tests.compat.doors import WAYS, Door, Pair, ours
-from tests.peers import Failed, Result
+from tests.peers import Failed, Result, Tool
 from tests.registry.client import image
 from tests.registry.distribution import PASSWORD, USER
 from tests.registry.serving import serving
@@ -108,6 +108,35 @@ def test_dockerd_mounts_layers_and_finds_them(door: Door, by_docker: ByDocker, t
     assert "Layer already exists" in docker("push", two).stdout
     docker("rmi", tiny.reference, one, two)
     assert stored(door, "dock/one", "1") == stored(door, "dock/two", "1") == by_docker.pull(two, door)
+
+
+@pytest.mark.docker
+@pytest.mark.root
+@pytest.mark.parametrize("door", [("lamina", way) for way in WAYS], indirect=True, ids=WAYS)
+def test_containerd_pushes_and_pulls(door: Door, by_docker: ByDocker, pair: Pair, tiny: Image) -> None:
+    ctr = Tool("ctr", "--address", by_docker.docker.containerd, "--namespace", "tests")
+    peers.need(ctr.missing())
+    name, own = f"{door.host}/team/containerd:1", f"docker.io/library/{tiny.reference}"
+    how = ["--tlscacert", pair[0]] if door.secure else ["--plain-http"]
+    known = ["--user", f"{USER}:{PASSWORD}"] if door.locked else []
+    ctr("image", "import", "--no-unpack", tiny.path)
+    ctr("image", "tag", own, name)
+    try:
+        if door.locked:
+            for wrong in ([], ["--user", f"{USER}:wrong"]):
+                with pytest.raises(Failed, match=r"401 Unauthorized|authorization failed"):
+                    ctr("image", "push", *how, *wrong, name)
+        ctr("image", "push", *how, *known, name)
+    finally:
+        ctr("image", "rm", "--sync", own, name)
+    assert not ctr("content", "ls", "-q").stdout
+    found = stored(door, "team/containerd", "1")
+    assert (found.config, found.layers) == (tiny.id, tuple(layer.diff_id for layer in tiny.layers))
+    ctr("content", "fetch", *how, *known, name)
+    came = set(ctr("content", "ls", "-q").stdout.split())
+    ctr("image", "rm", "--sync", name)
+    layers = json.loads(blob(door, found.manifest))["layers"]
+    assert came == {found.manifest, found.config, *(layer["digest"] for layer in layers)}
 
 
 @pytest.mark.docker
