@@ -1,21 +1,22 @@
 """Clients of registries, all used alike: dockerd, podman, skopeo, and lamina.
 
-Each trusts one authority and no other, which SSL_CERT_FILE names in place of the system's.
+Each trusts the tests' authority, which SSL_CERT_FILE names in place of the system's.
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from bench.images import Image
 from tests.cli.place import Lamina
 from tests.compat.doors import Door
 from tests.peers import Docker, Podman, Result, Tool
-from tests.registry.distribution import USER
+from tests.registry.distribution import PASSWORD, USER
 
 from lamina.oci import digest
 
@@ -210,6 +211,20 @@ class ByLamina:
     def index(self, name: str, images: Mapping[str, str]) -> str:
         self.lamina("manifest", "create", name, *images.values())
         return self.lamina("manifest", "push", "--purge", name).stdout.strip()
+
+
+@contextlib.contextmanager
+def known(client: Client, door: Door) -> Iterator[None]:
+    """Have a client logged in while the block runs, where there is need."""
+    if not door.locked:
+        yield
+        return
+    done = client.login(door, PASSWORD)
+    assert not done.returncode, done.stderr
+    try:
+        yield
+    finally:
+        client.logout(door)
 
 
 def stored(door: Door, repository: str, tag: str) -> Copy:

@@ -5,9 +5,8 @@ import pathlib
 
 import pytest
 from bench.images import Image
-from tests.compat.clients import ByDocker, ByLamina, BySkopeo, blob, stored, tagged
+from tests.compat.clients import ByDocker, ByLamina, BySkopeo, blob, known, stored, tagged
 from tests.compat.doors import WAYS, Door
-from tests.registry.distribution import PASSWORD
 
 pytestmark = pytest.mark.root
 
@@ -18,26 +17,21 @@ def test_lamina_asks_copies_and_lists(
     door: Door, by_lamina: ByLamina, by_skopeo: BySkopeo, tiny: Image, tmp_path: pathlib.Path
 ) -> None:
     lamina, at, layout = by_lamina.lamina, f"{door.host}/lam", f"oci:{tmp_path}/layout:1"
-    if door.locked:
-        for client in (by_lamina, by_skopeo):
-            assert not client.login(door, PASSWORD).returncode
-    told = lamina("copy", "-q", f"docker-archive:{tiny.path}", f"docker://{at}/one:1").stdout.strip()
-    assert told == tagged(door, "lam/one", "1") == lamina("digest", f"{at}/one:1").stdout.strip()
-    assert lamina.json("manifest", "inspect", f"{at}/one:1") == json.loads(blob(door, told))
-    for _ in range(2):
-        assert lamina("copy", f"docker://{at}/one:1", layout).stdout == f"{told}\n"
-    lamina("copy", "-q", layout, f"docker://{at}/one:2")
-    copied = lamina("copy", f"docker://{at}/one:1", f"docker://{at}/two:1").stderr
-    assert copied.count("Mounted") == len(copied.splitlines()) == 2
-    assert stored(door, "lam/two", "1") == stored(door, "lam/one", "2") == stored(door, "lam/one", "1")
-    assert sorted(lamina("tags", f"{at}/one").stdout.split()) == ["1", "2"]
-    by_skopeo.skopeo("delete", *([] if door.secure else ["--tls-verify=false"]), f"docker://{at}/one:1")
-    gone = lamina("digest", f"{at}/one:1", check=False)
-    assert (gone.returncode, gone.stderr) == (1, f"Error: manifest for {at}/one:1 not found\n")
-    assert lamina("digest", f"{at}/two:1").stdout == f"{told}\n"
-    if door.locked:
-        by_lamina.logout(door)
-        by_skopeo.logout(door)
+    with known(by_lamina, door), known(by_skopeo, door):
+        told = lamina("copy", "-q", f"docker-archive:{tiny.path}", f"docker://{at}/one:1").stdout.strip()
+        assert told == tagged(door, "lam/one", "1") == lamina("digest", f"{at}/one:1").stdout.strip()
+        assert lamina.json("manifest", "inspect", f"{at}/one:1") == json.loads(blob(door, told))
+        for _ in range(2):
+            assert lamina("copy", f"docker://{at}/one:1", layout).stdout == f"{told}\n"
+        lamina("copy", "-q", layout, f"docker://{at}/one:2")
+        copied = lamina("copy", f"docker://{at}/one:1", f"docker://{at}/two:1").stderr
+        assert copied.count("Mounted") == len(copied.splitlines()) == 2
+        assert stored(door, "lam/two", "1") == stored(door, "lam/one", "2") == stored(door, "lam/one", "1")
+        assert sorted(lamina("tags", f"{at}/one").stdout.split()) == ["1", "2"]
+        by_skopeo.skopeo("delete", *([] if door.secure else ["--tls-verify=false"]), f"docker://{at}/one:1")
+        gone = lamina("digest", f"{at}/one:1", check=False)
+        assert (gone.returncode, gone.stderr) == (1, f"Error: manifest for {at}/one:1 not found\n")
+        assert lamina("digest", f"{at}/two:1").stdout == f"{told}\n"
 
 
 @pytest.mark.docker

@@ -9,7 +9,7 @@ import shutil
 import pytest
 from bench.images import Image
 from tests import peers, tars
-from tests.compat.clients import ByDocker, ByPodman, BySkopeo, blob, stored, tagged
+from tests.compat.clients import ByDocker, ByPodman, BySkopeo, blob, known, stored, tagged
 from tests.compat.doors import WAYS, Door, Pair, ours
 from tests.peers import Failed, Result, Tool
 from tests.registry.client import image
@@ -28,25 +28,22 @@ def test_skopeo_inspects_copies_lists_and_deletes(
 ) -> None:
     skopeo, at, layout = by_skopeo.skopeo, f"docker://{door.host}/sko", f"oci:{tmp_path}/layout:1"
     how, source, target = ([] if door.secure else [f"--{side}tls-verify=false"] for side in ("", "src-", "dest-"))
-    if door.locked:
-        assert not by_skopeo.login(door, PASSWORD).returncode
-    skopeo("copy", *target, "--format", "oci", f"docker-archive:{tiny.path}", f"{at}/one:1")
-    name = tagged(door, "sko/one", "1")
-    found = skopeo.json("inspect", *how, f"{at}/one:1")
-    assert (found["Digest"], found["Architecture"], found["RepoTags"]) == (name, "amd64", ["1"])
-    assert skopeo("inspect", "--raw", *how, f"{at}/one:1").stdout.encode() == blob(door, name)
-    skopeo("copy", *source, f"{at}/one:1", layout)
-    skopeo("copy", *target, layout, f"{at}/one:2")
-    skopeo("copy", *target, layout, f"{at}/two:1")
-    skopeo("copy", *source, *target, f"{at}/two:1", f"{at}/three:1")
-    assert stored(door, "sko/two", "1") == stored(door, "sko/three", "1") == stored(door, "sko/one", "1")
-    assert skopeo.json("list-tags", *how, f"{at}/one")["Tags"] == ["1", "2"]
-    skopeo("delete", *how, f"{at}/one:1")
-    assert skopeo.json("list-tags", *how, f"{at}/one")["Tags"] == []
-    assert "manifest unknown" in skopeo("inspect", *how, f"{at}/one:2", check=False).stderr
-    assert skopeo.json("inspect", *how, f"{at}/two:1")["Digest"] == name
-    if door.locked:
-        by_skopeo.logout(door)
+    with known(by_skopeo, door):
+        skopeo("copy", *target, "--format", "oci", f"docker-archive:{tiny.path}", f"{at}/one:1")
+        name = tagged(door, "sko/one", "1")
+        found = skopeo.json("inspect", *how, f"{at}/one:1")
+        assert (found["Digest"], found["Architecture"], found["RepoTags"]) == (name, "amd64", ["1"])
+        assert skopeo("inspect", "--raw", *how, f"{at}/one:1").stdout.encode() == blob(door, name)
+        skopeo("copy", *source, f"{at}/one:1", layout)
+        skopeo("copy", *target, layout, f"{at}/one:2")
+        skopeo("copy", *target, layout, f"{at}/two:1")
+        skopeo("copy", *source, *target, f"{at}/two:1", f"{at}/three:1")
+        assert stored(door, "sko/two", "1") == stored(door, "sko/three", "1") == stored(door, "sko/one", "1")
+        assert skopeo.json("list-tags", *how, f"{at}/one")["Tags"] == ["1", "2"]
+        skopeo("delete", *how, f"{at}/one:1")
+        assert skopeo.json("list-tags", *how, f"{at}/one")["Tags"] == []
+        assert "manifest unknown" in skopeo("inspect", *how, f"{at}/one:2", check=False).stderr
+        assert skopeo.json("inspect", *how, f"{at}/two:1")["Digest"] == name
 
 
 @pytest.mark.skopeo
@@ -76,7 +73,7 @@ def test_a_host_s_own_authority(by_skopeo: BySkopeo, pair: Pair, tmp_path: pathl
 @pytest.mark.skopeo
 def test_tokens_are_good_for_what_they_say(by_skopeo: BySkopeo, tiny: Image, tmp_path: pathlib.Path) -> None:
     with serving(tmp_path, htpasswd={USER: PASSWORD}, rights=RIGHTS) as registry:
-        at, known = f"docker://{registry.address}", ("--dest-creds", f"{USER}:{PASSWORD}")
+        at, user = f"docker://{registry.address}", ("--dest-creds", f"{USER}:{PASSWORD}")
 
         def copy(*words: str) -> Result:
             return by_skopeo.skopeo(
@@ -86,28 +83,29 @@ def test_tokens_are_good_for_what_they_say(by_skopeo: BySkopeo, tiny: Image, tmp
         def inspect(*words: str) -> Result:
             return by_skopeo.skopeo("inspect", "--tls-verify=false", *words, check=False)
 
-        assert not copy(*known, f"{at}/team/one:1").returncode
+        assert not copy(*user, f"{at}/team/one:1").returncode
         assert not inspect("--creds", f"{USER}:{PASSWORD}", f"{at}/team/one:1").returncode
         denied = "requested access to the resource is denied"
         assert denied in copy(f"{at}/team/one:2").stderr
-        assert denied in copy(*known, f"{at}/open/one:1").stderr
+        assert denied in copy(*user, f"{at}/open/one:1").stderr
         assert denied in inspect(f"{at}/team/one:1").stderr
         assert "manifest unknown" in inspect(f"{at}/open/one:1").stderr
 
 
 @pytest.mark.docker
 @pytest.mark.root
-@pytest.mark.parametrize("door", [("lamina", "plain")], indirect=True, ids=["plain"])
+@pytest.mark.parametrize("door", [("lamina", "plain"), ("lamina", "tokens")], indirect=True, ids=["plain", "tokens"])
 def test_dockerd_mounts_layers_and_finds_them(door: Door, by_docker: ByDocker, tiny: Image) -> None:
     docker, one, two = by_docker.docker, f"{door.host}/dock/one:1", f"{door.host}/dock/two:1"
-    docker("load", "-q", "-i", tiny.path)
-    docker("tag", tiny.reference, one)
-    docker("tag", tiny.reference, two)
-    assert "Pushed" in docker("push", one).stdout
-    assert "Mounted from dock/one" in docker("push", two).stdout
-    assert "Layer already exists" in docker("push", two).stdout
-    docker("rmi", tiny.reference, one, two)
-    assert stored(door, "dock/one", "1") == stored(door, "dock/two", "1") == by_docker.pull(two, door)
+    with known(by_docker, door):
+        docker("load", "-q", "-i", tiny.path)
+        docker("tag", tiny.reference, one)
+        docker("tag", tiny.reference, two)
+        assert "Pushed" in docker("push", one).stdout
+        assert "Mounted from dock/one" in docker("push", two).stdout
+        assert "Layer already exists" in docker("push", two).stdout
+        docker("rmi", tiny.reference, one, two)
+        assert stored(door, "dock/one", "1") == stored(door, "dock/two", "1") == by_docker.pull(two, door)
 
 
 @pytest.mark.docker
@@ -118,7 +116,7 @@ def test_containerd_pushes_and_pulls(door: Door, by_docker: ByDocker, pair: Pair
     peers.need(ctr.missing())
     name, own = f"{door.host}/team/containerd:1", f"docker.io/library/{tiny.reference}"
     how = ["--tlscacert", pair[0]] if door.secure else ["--plain-http"]
-    known = ["--user", f"{USER}:{PASSWORD}"] if door.locked else []
+    user = ["--user", f"{USER}:{PASSWORD}"] if door.locked else []
     ctr("image", "import", "--no-unpack", tiny.path)
     ctr("image", "tag", own, name)
     try:
@@ -126,13 +124,13 @@ def test_containerd_pushes_and_pulls(door: Door, by_docker: ByDocker, pair: Pair
             for wrong in ([], ["--user", f"{USER}:wrong"]):
                 with pytest.raises(Failed, match=r"401 Unauthorized|authorization failed"):
                     ctr("image", "push", *how, *wrong, name)
-        ctr("image", "push", *how, *known, name)
+        ctr("image", "push", *how, *user, name)
     finally:
         ctr("image", "rm", "--sync", own, name)
     assert not ctr("content", "ls", "-q").stdout
     found = stored(door, "team/containerd", "1")
     assert (found.config, found.layers) == (tiny.id, tuple(layer.diff_id for layer in tiny.layers))
-    ctr("content", "fetch", *how, *known, name)
+    ctr("content", "fetch", *how, *user, name)
     came = set(ctr("content", "ls", "-q").stdout.split())
     ctr("image", "rm", "--sync", name)
     layers = json.loads(blob(door, found.manifest))["layers"]

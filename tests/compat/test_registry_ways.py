@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 from bench.images import Image
-from tests.compat.clients import Client, Copy, stored
+from tests.compat.clients import Client, Copy, known, stored
 from tests.compat.doors import WAYS, Door, ours
 from tests.peers import Failed
 from tests.registry import certificates
-from tests.registry.distribution import PASSWORD
 
 pytestmark = [pytest.mark.docker, pytest.mark.podman, pytest.mark.skopeo, pytest.mark.root]
 
@@ -55,16 +54,11 @@ def cases(*ways: str) -> Any:
 @cases(*WAYS)
 def test_in_and_out_again(client: Client, door: Door, case: tuple[str, str], tiny: Image) -> None:
     name = f"{door.host}/team/app:{case[0]}"
-    if door.locked:
-        assert not client.login(door, PASSWORD).returncode
-    try:
+    with known(client, door):
         told = client.push(tiny, name, door)
         found = stored(door, "team/app", case[0])
         assert found == Copy(told, tiny.id, tuple(layer.diff_id for layer in tiny.layers))
         assert client.pull(name, door) == found
-    finally:
-        if door.locked:
-            client.logout(door)
 
 
 @cases("passwords", "tokens")
