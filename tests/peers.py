@@ -113,11 +113,20 @@ class Docker:
     The data root may hold a store already, and is left as the daemon leaves it, unmounted: enter again to start
     again. All else (socket, pid, log, execution state, the client's configuration) lies in a private folder.
     The daemon ends with the thread that started it, whatever happens to that. Containers have no network but
-    `none` and `host`. `options` are further ones of the daemon; `client` is the client's name or path.
+    `none` and `host`. `options` are further ones of the daemon, `env` is added to its environment; `client` is the
+    client's name or path.
     """
 
-    def __init__(self, root: str, *options: str, driver: str = "overlay2", client: str = "docker") -> None:
+    def __init__(
+        self,
+        root: str,
+        *options: str,
+        driver: str = "overlay2",
+        client: str = "docker",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.root = os.path.realpath(root)
+        self._env = {"PATH": PATH, "LANG": "C.UTF-8", **(env or {})}
         self._options = ("--storage-driver", driver, *options)
         self._client = client
         self._private = ""
@@ -134,6 +143,11 @@ class Docker:
     def host(self) -> str:
         """The address that the daemon listens on, as DOCKER_HOST has it."""
         return f"unix://{self._private}/docker.sock"
+
+    @property
+    def containerd(self) -> str:
+        """The socket of the daemon's containerd."""
+        return f"{self._private}/exec/containerd/containerd.sock"
 
     def log(self) -> str:
         """Return what the daemon has logged since it was last started."""
@@ -211,7 +225,7 @@ class Docker:
             file.write("{}")  # not the machine's /etc/docker/daemon.json
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(f"{self._private}/log", "wb") as log:
             ready.bind(f"{self._private}/ready")
-            environment = {"PATH": PATH, "LANG": "C.UTF-8", "HOME": self._private, "NOTIFY_SOCKET": ready.getsockname()}
+            environment = {**self._env, "HOME": self._private, "NOTIFY_SOCKET": ready.getsockname()}
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", "dockerd", *self._flags(), *self._options],
                 stdin=subprocess.DEVNULL,
@@ -266,7 +280,7 @@ class Podman:
 
     Its flags are written to configuration files in a private folder, so that all of its commands obey them: an
     OCI runtime that works on every host, cgroups without systemd, locks that no other podman shares, no more than
-    the hard limits we have, no network. `options` are global ones, given with each call.
+    the hard limits we have, no network. It logs in for itself alone. `options` are global ones, given with each call.
     """
 
     def __init__(self, root: str, *options: str, driver: str = "overlay", runtime: str = "runc") -> None:
@@ -325,12 +339,15 @@ class Podman:
         conf: dict[str, dict[str, Any]] = {"containers": {"default_ulimits": limits, "netns": "none"}, "engine": engine}
         _write_toml(f"{self._private}/containers.conf", conf)
         _write_toml(f"{self._private}/storage.conf", {"storage": storage})
+        with open(f"{self._private}/auth.json", "w") as file:
+            file.write("{}")
 
     def _tool(self) -> Tool:
         assert self._private, "not entered"
         files = {
             "CONTAINERS_CONF": f"{self._private}/containers.conf",
             "CONTAINERS_STORAGE_CONF": f"{self._private}/storage.conf",
+            "REGISTRY_AUTH_FILE": f"{self._private}/auth.json",
         }
         return Tool("podman", *self._options, env={"HOME": self._private, "TMPDIR": f"{self.root}/tmp", **files})
 

@@ -12,7 +12,12 @@ from collections.abc import Iterator
 import pytest
 from bench import images
 from tests import peers, traces
+from tests.compat import doors
+from tests.compat.clients import ByDocker, ByLamina, ByPodman, BySkopeo, Client
+from tests.compat.doors import Door
 from tests.peers import Docker, Podman, Tool
+from tests.registry import certificates
+from tests.registry.distribution import Distribution
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +62,58 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> images.Image:
     """The docker-archive `tiny:1`: busybox with all its links."""
     peers.need(Tool("busybox").missing())
     return images.tiny(os.path.join(tmp_path_factory.mktemp("images"), "tiny.tar"))
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> doors.Pair:
+    """The certificate, its own authority, that registries show and clients trust; and its key."""
+    return certificates.make(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> Iterator[Door]:
+    """A registry of a kind, with a way in: indirect, of `doors.REGISTRIES` and `doors.WAYS`."""
+    kind, way = request.param
+    if kind == "docker-registry":
+        peers.need(Distribution.missing())
+    with doors.REGISTRIES[kind](tmp_path_factory.mktemp(kind), way, pair) as door:
+        yield door
+
+
+@pytest.fixture(scope="session")
+def by_docker(tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> Iterator[ByDocker]:
+    peers.need(Docker.missing())
+    root = str(tmp_path_factory.mktemp("dockerd") / "root")
+    with Docker(root, driver="vfs", env={"SSL_CERT_FILE": pair[0]}) as docker:
+        yield ByDocker(docker)
+
+
+@pytest.fixture(scope="session")
+def by_podman(tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> Iterator[ByPodman]:
+    peers.need(Podman.missing())
+    with Podman(str(tmp_path_factory.mktemp("podman")), driver="vfs") as podman:
+        yield ByPodman(podman, pair[0])
+
+
+@pytest.fixture(scope="session")
+def by_skopeo(tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> BySkopeo:
+    peers.need(peers.skopeo.missing())
+    return BySkopeo(tmp_path_factory.mktemp("skopeo"), pair[0])
+
+
+@pytest.fixture(scope="session")
+def by_lamina(tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> ByLamina:
+    return ByLamina(tmp_path_factory.mktemp("client"), pair[0])
+
+
+@pytest.fixture(scope="session")
+def client(request: pytest.FixtureRequest) -> Client:
+    """A client of registries: indirect, the name of its fixture."""
+    found: Client = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="session")
+def clients(by_docker: ByDocker, by_podman: ByPodman, by_skopeo: BySkopeo, by_lamina: ByLamina) -> dict[str, Client]:
+    """All of them."""
+    return {"docker": by_docker, "podman": by_podman, "skopeo": by_skopeo, "lamina": by_lamina}

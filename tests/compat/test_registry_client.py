@@ -1,85 +1,49 @@
-"""Images that lamina copies to docker-registry, for skopeo and dockerd; and what those pushed, for lamina."""
+"""What lamina does with Debian's docker-registry besides pushing and pulling, beside docker and skopeo."""
 
-import os
+import json
 import pathlib
-from collections.abc import Iterator
 
 import pytest
 from bench.images import Image
-from tests import peers
-from tests.cli.place import Lamina
-from tests.peers import Docker, skopeo
-from tests.registry.distribution import PASSWORD, USER, Distribution
+from tests.compat.clients import ByDocker, ByLamina, BySkopeo, blob, known, stored, tagged
+from tests.compat.doors import WAYS, Door
 
-pytestmark = [pytest.mark.docker, pytest.mark.skopeo, pytest.mark.root]
+pytestmark = pytest.mark.root
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Distribution]:
-    peers.need(Distribution.missing())
-    with Distribution(str(tmp_path_factory.mktemp("registry") / "root"), locked=True) as registry:
-        yield registry
-
-
-@pytest.fixture(scope="module")
-def docker(tmp_path_factory: pytest.TempPathFactory, tiny: Image) -> Iterator[Docker]:
-    peers.need(Docker.missing())
-    with Docker(os.path.join(tmp_path_factory.mktemp("docker"), "store")) as docker:
-        docker("load", "-q", "-i", tiny.path)
-        yield docker
-
-
-@pytest.fixture
-def lamina(tmp_path: pathlib.Path, registry: Distribution) -> Lamina:
-    """A lamina that is logged in."""
-    lamina = Lamina(str(tmp_path / "store"), env={"DOCKER_CONFIG": str(tmp_path / "config")})
-    lamina("login", "-u", USER, "--password-stdin", registry.host, input=PASSWORD)
-    return lamina
-
-
-def test_what_lamina_copies_is_read_by_skopeo_and_dockerd(
-    lamina: Lamina, registry: Distribution, docker: Docker, tiny: Image, tmp_path: pathlib.Path
+@pytest.mark.skopeo
+@pytest.mark.parametrize("door", [("docker-registry", way) for way in WAYS], indirect=True, ids=WAYS)
+def test_lamina_asks_copies_and_lists(
+    door: Door, by_lamina: ByLamina, by_skopeo: BySkopeo, tiny: Image, tmp_path: pathlib.Path
 ) -> None:
-    peers.need(skopeo.missing())
-    name = f"{registry.host}/from/lamina:1"
-    digest = lamina("copy", "-q", f"docker-archive:{tiny.path}", f"docker://{name}").stdout.strip()
-    who = ["--tls-verify=false", "--creds", f"{USER}:{PASSWORD}"]
-    assert skopeo.json("inspect", *who, f"docker://{name}")["Digest"] == digest
-    docker("login", "-u", USER, "--password-stdin", registry.host, input=PASSWORD)
-    assert f"Digest: {digest}" in docker("pull", name).stdout
+    lamina, at, layout = by_lamina.lamina, f"{door.host}/lam", f"oci:{tmp_path}/layout:1"
+    with known(by_lamina, door), known(by_skopeo, door):
+        told = lamina("copy", "-q", f"docker-archive:{tiny.path}", f"docker://{at}/one:1").stdout.strip()
+        assert told == tagged(door, "lam/one", "1") == lamina("digest", f"{at}/one:1").stdout.strip()
+        assert lamina.json("manifest", "inspect", f"{at}/one:1") == json.loads(blob(door, told))
+        for _ in range(2):
+            assert lamina("copy", f"docker://{at}/one:1", layout).stdout == f"{told}\n"
+        lamina("copy", "-q", layout, f"docker://{at}/one:2")
+        copied = lamina("copy", f"docker://{at}/one:1", f"docker://{at}/two:1").stderr
+        assert copied.count("Mounted") == len(copied.splitlines()) == 2
+        assert stored(door, "lam/two", "1") == stored(door, "lam/one", "2") == stored(door, "lam/one", "1")
+        assert sorted(lamina("tags", f"{at}/one").stdout.split()) == ["1", "2"]
+        by_skopeo.skopeo("delete", *([] if door.secure else ["--tls-verify=false"]), f"docker://{at}/one:1")
+        gone = lamina("digest", f"{at}/one:1", check=False)
+        assert (gone.returncode, gone.stderr) == (1, f"Error: manifest for {at}/one:1 not found\n")
+        assert lamina("digest", f"{at}/two:1").stdout == f"{told}\n"
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("door", [("docker-registry", "tls")], indirect=True, ids=["tls"])
+def test_dockerd_runs_what_lamina_copied(
+    door: Door, by_lamina: ByLamina, by_docker: ByDocker, tiny: Image, tmp_path: pathlib.Path
+) -> None:
+    docker, name, archive = by_docker.docker, f"{door.host}/from/lamina:1", str(tmp_path / "out.tar")
+    by_lamina.lamina("copy", "-q", f"docker-archive:{tiny.path}", f"docker://{name}")
+    docker("pull", name)
     assert docker.run(name, "echo", "hello").stdout == "hello\n"
-    archive = str(tmp_path / "out.tar")
-    lamina("copy", "-q", f"docker://{name}", f"docker-archive:{archive}:back:1")
+    by_lamina.lamina("copy", "-q", f"docker://{name}", f"docker-archive:{archive}:back:1")
     assert "Loaded image: back:1" in docker("load", "-i", archive).stdout
     assert docker("images", "-q", "back:1").stdout == docker("images", "-q", name).stdout
-
-
-def test_what_dockerd_pushed_is_read_by_lamina(
-    lamina: Lamina, registry: Distribution, docker: Docker, tmp_path: pathlib.Path
-) -> None:
-    name = f"{registry.host}/from/docker:1"
-    docker("login", "-u", USER, "--password-stdin", registry.host, input=PASSWORD)
-    docker("tag", "tiny:1", name)
-    pushed = docker("push", name).stdout
-    digest = lamina("digest", name).stdout.strip()
-    assert f"digest: {digest}" in pushed
-    assert lamina("tags", f"{registry.host}/from/docker").stdout == "1\n"
-    layout = str(tmp_path / "layout")
-    for _ in range(2):
-        assert lamina("copy", f"docker://{name}", f"oci:{layout}:1").stdout == f"{digest}\n"
-    again = f"{registry.host}/from/layout:1"
-    lamina("copy", "-q", f"oci:{layout}:1", f"docker://{again}")
-    assert f"Digest: {digest}" in docker("pull", again).stdout
-    copied = lamina("copy", f"docker://{name}", f"docker://{registry.host}/else/where:1")
-    assert copied.stderr.count("Mounted") == len(copied.stderr.splitlines()) == 2
-
-
-def test_tags_and_deletes(lamina: Lamina, registry: Distribution, tiny: Image) -> None:
-    peers.need(skopeo.missing())
-    name = f"{registry.host}/deleted/tiny"
-    lamina("copy", "-q", f"docker-archive:{tiny.path}", f"docker://{name}:1")
-    who = ["--tls-verify=false", "--creds", f"{USER}:{PASSWORD}"]
-    assert skopeo.json("list-tags", *who, f"docker://{name}")["Tags"] == ["1"]
-    skopeo("delete", *who, f"docker://{name}:1")
-    gone = lamina("digest", f"{name}:1", check=False)
-    assert (gone.returncode, gone.stderr) == (1, f"Error: manifest for {name}:1 not found\n")
+    docker("rmi", name, "back:1")

@@ -1,167 +1,173 @@
-"""Our registry for the clients of others: skopeo, podman, dockerd; plain, with passwords, tokens and TLS."""
+"""What docker, podman and skopeo do with our registry besides pushing and pulling, and what it refuses them."""
 
 import gzip
-import io
 import json
 import os
 import pathlib
-import tarfile
-from collections.abc import Iterator
+import shutil
 
 import pytest
-from tests import peers, traces
-from tests.registry import certificates
-from tests.registry.client import Client, image
-from tests.registry.serving import Serving, serving
+from bench.images import Image
+from tests import peers, tars
+from tests.compat.clients import ByDocker, ByPodman, BySkopeo, blob, known, stored, tagged
+from tests.compat.doors import WAYS, Door, Pair, ours
+from tests.peers import Failed, Result, Tool
+from tests.registry.client import image
+from tests.registry.distribution import PASSWORD, USER
+from tests.registry.serving import serving
 
-from lamina.oci import digest, mediatypes
-from lamina.oci.digest import Digest
+from lamina.oci import digest
 
-USER = {"ann": "secret"}
-RIGHTS = {"ann": {"team/*": ["pull", "push", "delete"]}, "": {"open/*": ["pull"]}, "*": {"open/*": ["pull"]}}
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with serving(tmp_path_factory.mktemp("plain"), delete=True) as found:
-        yield found
-
-
-def layer(**files: bytes) -> bytes:
-    """Return a tar of files, compressed."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return gzip.compress(buffer.getvalue(), mtime=0)
-
-
-def push(client: Client, repository: str, tag: str, kind: str = mediatypes.OCI_MANIFEST) -> Digest:
-    """Push an image of two layers that can be unpacked."""
-    layers = [layer(base=bytes(200_000)), layer(top=tag.encode())]
-    diff_ids = [digest.of(gzip.decompress(each)) for each in layers]
-    rootfs = {"type": "layers", "diff_ids": diff_ids}
-    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": rootfs}).encode()
-    for data in (config, *layers):
-        client.blob(repository, data)
-    value = image(config, *layers, mediaType=kind)
-    if kind == mediatypes.DOCKER_MANIFEST:
-        value["config"] = {**value["config"], "mediaType": mediatypes.DOCKER_CONFIG}  # type: ignore[dict-item]
-        rows = value["layers"]
-        assert isinstance(rows, list)
-        value["layers"] = [{**row, "mediaType": mediatypes.DOCKER_LAYER_GZIP} for row in rows]
-    return client.manifest(repository, tag, value, kind)
+RIGHTS = {USER: {"team/*": ["pull", "push"]}, "": {"open/*": ["pull"]}, "*": {"open/*": ["pull"]}}
 
 
 @pytest.mark.skopeo
-class TestSkopeo:
-    @pytest.fixture(autouse=True)
-    def need(self) -> None:
-        peers.need(peers.skopeo.missing())
-
-    def test_inspect_copy_list_delete(self, plain: Serving, tmp_path: pathlib.Path) -> None:
-        client = Client(plain.address)
-        name = push(client, "sko/one", "1")
-        at = f"docker://{plain.address}/sko/one"
-        assert peers.skopeo.json("inspect", "--tls-verify=false", f"{at}:1")["Digest"] == name
-        peers.skopeo("copy", "--src-tls-verify=false", f"{at}:1", f"oci:{tmp_path}/layout:1")
-        peers.skopeo("copy", "--dest-tls-verify=false", f"oci:{tmp_path}/layout:1", f"{at}:2")
-        peers.skopeo("copy", "--dest-tls-verify=false", f"oci:{tmp_path}/layout:1", f"docker://{plain.address}/new:2")
-        assert peers.skopeo.json("inspect", "--tls-verify=false", f"docker://{plain.address}/new:2")["Digest"] == name
-        assert peers.skopeo.json("list-tags", "--tls-verify=false", at)["Tags"] == ["1", "2"]
-        peers.skopeo("delete", "--tls-verify=false", f"{at}:1")
-        assert client("GET", "/v2/sko/one/tags/list").json["tags"] == []
-        client.close()
-
-    def test_passwords(self, tmp_path: pathlib.Path) -> None:
-        with serving(tmp_path, htpasswd=USER) as registry:
-            at = f"docker://{registry.address}/any/one:1"
-            _fill(tmp_path / "source")
-            copy = ("copy", "--dest-tls-verify=false", f"dir:{tmp_path}/source", at)
-            for credentials in ((), ("--dest-creds", "ann:wrong"), ("--dest-creds", "bob:secret")):
-                failed = peers.skopeo(*copy, *credentials, check=False)
-                assert failed.returncode
-                assert "authentication" in failed.stderr or "unauthorized" in failed.stderr
-            peers.skopeo(*copy, "--dest-creds", "ann:secret")
-            peers.skopeo("inspect", "--tls-verify=false", "--creds", "ann:secret", at)
-
-    def test_tokens(self, tmp_path: pathlib.Path) -> None:
-        with serving(tmp_path, htpasswd=USER, rights=RIGHTS) as registry:
-            _fill(tmp_path / "source")
-            copy = ("copy", "--dest-tls-verify=false", f"dir:{tmp_path}/source")
-            at = f"docker://{registry.address}"
-            peers.skopeo(*copy, "--dest-creds", "ann:secret", f"{at}/team/one:1")
-            for more in ((f"{at}/team/one:2",), ("--dest-creds", "ann:secret", f"{at}/open/one:1")):
-                assert peers.skopeo(*copy, *more, check=False).returncode
-            peers.skopeo("inspect", "--tls-verify=false", "--creds", "ann:secret", f"{at}/team/one:1")
-            denied = peers.skopeo("inspect", "--tls-verify=false", f"{at}/team/one:1", check=False)
-            assert denied.returncode
-
-    def test_tls(self, tmp_path: pathlib.Path) -> None:
-        pair = certificates.make(tmp_path / "certificates")
-        (tmp_path / "trusted").mkdir()
-        (tmp_path / "trusted" / "ca.crt").write_bytes(pathlib.Path(pair[0]).read_bytes())
-        with serving(tmp_path, tls=pair) as registry:
-            _fill(tmp_path / "source")
-            trust = f"{tmp_path}/trusted"
-            at = f"docker://{registry.address}/safe:1"
-            peers.skopeo("copy", "--dest-cert-dir", trust, f"dir:{tmp_path}/source", at)
-            peers.skopeo("copy", "--src-cert-dir", trust, at, f"dir:{tmp_path}/back")
-            assert peers.skopeo("inspect", at, check=False).returncode
-        sent, back = (
-            {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("source", "back")
-        )
-        assert sent == back
+@pytest.mark.parametrize("door", [("lamina", way) for way in WAYS], indirect=True, ids=WAYS)
+def test_skopeo_inspects_copies_lists_and_deletes(
+    door: Door, by_skopeo: BySkopeo, tiny: Image, tmp_path: pathlib.Path
+) -> None:
+    skopeo, at, layout = by_skopeo.skopeo, f"docker://{door.host}/sko", f"oci:{tmp_path}/layout:1"
+    how, source, target = ([] if door.secure else [f"--{side}tls-verify=false"] for side in ("", "src-", "dest-"))
+    with known(by_skopeo, door):
+        skopeo("copy", *target, "--format", "oci", f"docker-archive:{tiny.path}", f"{at}/one:1")
+        name = tagged(door, "sko/one", "1")
+        found = skopeo.json("inspect", *how, f"{at}/one:1")
+        assert (found["Digest"], found["Architecture"], found["RepoTags"]) == (name, "amd64", ["1"])
+        assert skopeo("inspect", "--raw", *how, f"{at}/one:1").stdout.encode() == blob(door, name)
+        skopeo("copy", *source, f"{at}/one:1", layout)
+        skopeo("copy", *target, layout, f"{at}/one:2")
+        skopeo("copy", *target, layout, f"{at}/two:1")
+        skopeo("copy", *source, *target, f"{at}/two:1", f"{at}/three:1")
+        assert stored(door, "sko/two", "1") == stored(door, "sko/three", "1") == stored(door, "sko/one", "1")
+        assert skopeo.json("list-tags", *how, f"{at}/one")["Tags"] == ["1", "2"]
+        skopeo("delete", *how, f"{at}/one:1")
+        assert skopeo.json("list-tags", *how, f"{at}/one")["Tags"] == []
+        assert "manifest unknown" in skopeo("inspect", *how, f"{at}/one:2", check=False).stderr
+        assert skopeo.json("inspect", *how, f"{at}/two:1")["Digest"] == name
 
 
-def _fill(folder: pathlib.Path) -> None:
-    """Make an image as skopeo's `dir:` keeps one; one blob is larger than what is sent at once."""
-    folder.mkdir()
-    large = layer(large=os.urandom(3_000_000))
+@pytest.mark.skopeo
+def test_a_host_s_own_authority(by_skopeo: BySkopeo, pair: Pair, tmp_path: pathlib.Path) -> None:
+    """The blob is larger than what is sent at once."""
+    source, back, trusted = (tmp_path / name for name in ("source", "back", "trusted"))
+    large = gzip.compress(tars.tar(tars.file("large", os.urandom(3_000_000))), mtime=0)
     rootfs = {"type": "layers", "diff_ids": [digest.of(gzip.decompress(large))]}
     config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()
+    source.mkdir()
     for data in (config, large):
-        (folder / digest.encoded(digest.of(data))).write_bytes(data)
-    (folder / "manifest.json").write_text(json.dumps(image(config, large)))
-    (folder / "version").write_text("Directory Transport Version: 1.1\n")
+        (source / digest.encoded(digest.of(data))).write_bytes(data)
+    (source / "manifest.json").write_text(json.dumps(image(config, large)))
+    (source / "version").write_text("Directory Transport Version: 1.1\n")
+    trusted.mkdir()
+    shutil.copy(pair[0], trusted / "ca.crt")
+    with ours(tmp_path, "tls", pair) as door:
+        at, unknown = f"docker://{door.host}/safe:1", {"SSL_CERT_FILE": "/dev/null"}
+        refused = by_skopeo.skopeo("copy", f"dir:{source}", at, env=unknown, check=False)
+        assert "certificate signed by unknown authority" in refused.stderr
+        by_skopeo.skopeo("copy", "--dest-cert-dir", str(trusted), f"dir:{source}", at, env=unknown)
+        by_skopeo.skopeo("copy", "--src-cert-dir", str(trusted), at, f"dir:{back}", env=unknown)
+    sent, came = ({path.name: path.read_bytes() for path in place.iterdir()} for place in (source, back))
+    assert sent == came
 
 
-@pytest.mark.podman
-@pytest.mark.root
-def test_podman_pulls_and_pushes(plain: Serving, tmp_path: pathlib.Path) -> None:
-    peers.need(peers.Podman.missing())
-    client = Client(plain.address)
-    name = push(client, "pod/one", "1")
-    with traces.tidy(str(tmp_path)), peers.Podman(str(tmp_path), driver="vfs") as podman:
-        podman("pull", "--tls-verify=false", f"{plain.address}/pod/one:1")
-        assert podman.json("image", "inspect", f"{plain.address}/pod/one:1")[0]["Digest"] == name
-        podman("push", "--tls-verify=false", f"{plain.address}/pod/one:1", f"{plain.address}/pod/two:1")
-        podman("rmi", "--all", "--force")
-        podman("pull", "--tls-verify=false", f"{plain.address}/pod/two:1")
-    assert client("GET", "/v2/pod/two/tags/list").json["tags"] == ["1"]
-    client.close()
+@pytest.mark.skopeo
+def test_tokens_are_good_for_what_they_say(by_skopeo: BySkopeo, tiny: Image, tmp_path: pathlib.Path) -> None:
+    with serving(tmp_path, htpasswd={USER: PASSWORD}, rights=RIGHTS) as registry:
+        at, user = f"docker://{registry.address}", ("--dest-creds", f"{USER}:{PASSWORD}")
+
+        def copy(*words: str) -> Result:
+            return by_skopeo.skopeo(
+                "copy", "--dest-tls-verify=false", f"docker-archive:{tiny.path}", *words, check=False
+            )
+
+        def inspect(*words: str) -> Result:
+            return by_skopeo.skopeo("inspect", "--tls-verify=false", *words, check=False)
+
+        assert not copy(*user, f"{at}/team/one:1").returncode
+        assert not inspect("--creds", f"{USER}:{PASSWORD}", f"{at}/team/one:1").returncode
+        denied = "requested access to the resource is denied"
+        assert denied in copy(f"{at}/team/one:2").stderr
+        assert denied in copy(*user, f"{at}/open/one:1").stderr
+        assert denied in inspect(f"{at}/team/one:1").stderr
+        assert "manifest unknown" in inspect(f"{at}/open/one:1").stderr
 
 
 @pytest.mark.docker
 @pytest.mark.root
-@pytest.mark.overlay
-def test_dockerd_pulls_and_pushes(plain: Serving, tmp_path: pathlib.Path) -> None:
-    peers.need(peers.Docker.missing())
-    client = Client(plain.address)
-    name = push(client, "dock/one", "1", mediatypes.DOCKER_MANIFEST)
-    at = f"{plain.address}/dock"
-    with traces.tidy(str(tmp_path)), peers.Docker(str(tmp_path / "docker"), driver="vfs") as docker:
-        assert name in docker("pull", f"{at}/one:1").stdout
-        docker("tag", f"{at}/one:1", f"{at}/two:1")
-        pushed = docker("push", f"{at}/two:1").stdout
-        again = client("HEAD", "/v2/dock/two/manifests/1").headers["Docker-Content-Digest"]
-        assert again in pushed
-        assert "Mounted from dock/one" in pushed
-        assert "Layer already exists" in docker("push", f"{at}/two:1").stdout
-        docker("rmi", f"{at}/one:1", f"{at}/two:1")
-        assert again in docker("pull", f"{at}/two:1").stdout
-    one, two = (client("GET", f"/v2/dock/{name}/manifests/1").json for name in ("one", "two"))
-    assert (one["config"], one["layers"]) == (two["config"], two["layers"])
-    client.close()
+@pytest.mark.parametrize("door", [("lamina", "plain"), ("lamina", "tokens")], indirect=True, ids=["plain", "tokens"])
+def test_dockerd_mounts_layers_and_finds_them(door: Door, by_docker: ByDocker, tiny: Image) -> None:
+    docker, one, two = by_docker.docker, f"{door.host}/dock/one:1", f"{door.host}/dock/two:1"
+    with known(by_docker, door):
+        docker("load", "-q", "-i", tiny.path)
+        docker("tag", tiny.reference, one)
+        docker("tag", tiny.reference, two)
+        assert "Pushed" in docker("push", one).stdout
+        assert "Mounted from dock/one" in docker("push", two).stdout
+        assert "Layer already exists" in docker("push", two).stdout
+        docker("rmi", tiny.reference, one, two)
+        assert stored(door, "dock/one", "1") == stored(door, "dock/two", "1") == by_docker.pull(two, door)
+
+
+@pytest.mark.docker
+@pytest.mark.root
+@pytest.mark.parametrize("door", [("lamina", way) for way in WAYS], indirect=True, ids=WAYS)
+def test_containerd_pushes_and_pulls(door: Door, by_docker: ByDocker, pair: Pair, tiny: Image) -> None:
+    ctr = Tool("ctr", "--address", by_docker.docker.containerd, "--namespace", "tests")
+    peers.need(ctr.missing())
+    name, own = f"{door.host}/team/containerd:1", f"docker.io/library/{tiny.reference}"
+    how = ["--tlscacert", pair[0]] if door.secure else ["--plain-http"]
+    user = ["--user", f"{USER}:{PASSWORD}"] if door.locked else []
+    ctr("image", "import", "--no-unpack", tiny.path)
+    ctr("image", "tag", own, name)
+    try:
+        if door.locked:
+            for wrong in ([], ["--user", f"{USER}:wrong"]):
+                with pytest.raises(Failed, match=r"401 Unauthorized|authorization failed"):
+                    ctr("image", "push", *how, *wrong, name)
+        ctr("image", "push", *how, *user, name)
+    finally:
+        ctr("image", "rm", "--sync", own, name)
+    assert not ctr("content", "ls", "-q").stdout
+    found = stored(door, "team/containerd", "1")
+    assert (found.config, found.layers) == (tiny.id, tuple(layer.diff_id for layer in tiny.layers))
+    ctr("content", "fetch", *how, *user, name)
+    came = set(ctr("content", "ls", "-q").stdout.split())
+    ctr("image", "rm", "--sync", name)
+    layers = json.loads(blob(door, found.manifest))["layers"]
+    assert came == {found.manifest, found.config, *(layer["digest"] for layer in layers)}
+
+
+@pytest.mark.docker
+@pytest.mark.podman
+@pytest.mark.skopeo
+@pytest.mark.root
+class TestRefusals:
+    """What is switched off is told as such; what is not, is done."""
+
+    def test_read_only(
+        self, by_docker: ByDocker, by_podman: ByPodman, by_skopeo: BySkopeo, tiny: Image, tmp_path: pathlib.Path
+    ) -> None:
+        with ours(tmp_path, "plain", ("", "")) as door:
+            by_skopeo.push(tiny, f"{door.host}/app:1", door)
+            found = stored(door, "app", "1")
+        with serving(tmp_path, "--read-only", storage=str(door.storage), delete=True) as registry:
+            door = door._replace(host=registry.address)
+            name, other = f"{door.host}/app:1", f"{door.host}/app:2"
+            for client in (by_docker, by_skopeo):  # podman says the same, after it has tried for three seconds
+                with pytest.raises(Failed, match="unsupported: the registry is read-only at present"):
+                    client.push(tiny, other, door)
+            assert [client.pull(name, door) for client in (by_docker, by_podman, by_skopeo)] == [found] * 3
+            refused = by_skopeo.skopeo("delete", "--tls-verify=false", f"docker://{name}", check=False)
+            assert refused.returncode
+            assert "the registry is read-only at present" in refused.stderr
+        assert stored(door, "app", "1") == found
+
+    def test_no_deletion(self, by_skopeo: BySkopeo, tiny: Image, tmp_path: pathlib.Path) -> None:
+        with serving(tmp_path) as registry:
+            door = Door(registry.address, secure=False, locked=False, storage=registry.storage)
+            name = f"{door.host}/app:1"
+            by_skopeo.push(tiny, name, door)
+            refused = by_skopeo.skopeo("delete", "--tls-verify=false", f"docker://{name}", check=False)
+            assert refused.returncode
+            assert "deletion is switched off" in refused.stderr
+            assert by_skopeo.pull(name, door) == stored(door, "app", "1")

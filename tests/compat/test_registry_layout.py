@@ -8,7 +8,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from bench.images import Image
 from tests import peers
+from tests.compat.clients import BySkopeo
+from tests.compat.doors import Door
+from tests.peers import Failed
 from tests.registry.client import Client, descriptor, image, index
 from tests.registry.distribution import Distribution
 from tests.registry.serving import serving
@@ -86,6 +90,41 @@ def test_what_one_takes_the_other_serves(one: Client, other: Client, name: str) 
     )
 
 
+@pytest.mark.parametrize("kind", [mediatypes.DOCKER_MANIFEST, mediatypes.DOCKER_LIST])
+def test_docker_s_media_types_are_served_by_the_other(one: Client, other: Client, name: str, kind: str) -> None:
+    first = push(one, name, "1")
+    value = image(b"{}", b"1") if kind == mediatypes.DOCKER_MANIFEST else index(first)
+    data = json.dumps({**value, "mediaType": kind}).encode()
+    one.manifest(name, "docker", data, kind)
+    for method in ("GET", "HEAD"):
+        reply = other(method, f"/v2/{name}/manifests/docker", Accept=ACCEPT)
+        found = (reply.status, reply.headers["Content-Type"], reply.headers["Docker-Content-Digest"])
+        assert found == (200, kind, digest.of(data))
+    assert other("GET", f"/v2/{name}/manifests/{digest.of(data)}", Accept=ACCEPT).body == data
+
+
+def test_a_blob_is_mounted_at_the_other(one: Client, other: Client, name: str) -> None:
+    push(one, name, "1")
+    found = digest.of(b"1")
+    reply = other("POST", f"/v2/{name}/mounted/blobs/uploads/?mount={found}&from={name}")
+    assert (reply.status, reply.headers["Docker-Content-Digest"]) == (201, found)
+    for client in (one, other):
+        assert client("GET", f"/v2/{name}/mounted/blobs/{found}").body == b"1"
+
+
+@pytest.mark.skopeo
+def test_skopeo_pushes_to_one_and_pulls_from_the_other(
+    one: Client, other: Client, name: str, storage: pathlib.Path, by_skopeo: BySkopeo, tiny: Image
+) -> None:
+    here, there = (Door(client.address, secure=False, locked=False, storage=storage) for client in (one, other))
+    told = by_skopeo.push(tiny, f"{here.host}/{name}:1", here)
+    pulled = by_skopeo.pull(f"{there.host}/{name}:1", there)
+    assert pulled == (told, tiny.id, tuple(layer.diff_id for layer in tiny.layers))
+    by_skopeo.skopeo("delete", "--tls-verify=false", f"docker://{there.host}/{name}:1")
+    with pytest.raises(Failed, match="manifest unknown"):
+        by_skopeo.pull(f"{here.host}/{name}:1", here)
+
+
 def test_folders_are_the_same(both: dict[str, Client], storage: pathlib.Path) -> None:
     trees = []
     for who, client in both.items():
@@ -106,6 +145,46 @@ def test_an_upload_goes_on_at_the_other(one: Client, other: Client, name: str) -
     reply = other("PUT", f"{_at(other, at)}&digest={name_of}")
     assert reply.status == 201, reply
     assert one("GET", f"/v2/{name}/blobs/{name_of}").body == b"first, second, third"
+
+
+def test_an_upload_is_told_and_ended_by_the_other(one: Client, other: Client, name: str) -> None:
+    """The pieces are larger than what either server holds at once."""
+    pieces = [os.urandom(3_000_000) for _ in range(3)]
+    at = one("PATCH", one.upload(name), pieces[0]).headers["Location"]
+    told = other("GET", _at(other, at))
+    assert (told.status, told.headers["Range"]) == (204, "0-2999999")
+    span = {"Content_Range": "3000000-5999999", "Content_Type": "application/octet-stream"}
+    reply = other("PATCH", told.headers["Location"], pieces[1], **span)
+    assert (reply.status, reply.headers["Range"]) == (202, "0-5999999")
+    whole = b"".join(pieces)
+    reply = one("PUT", f"{_at(one, reply.headers['Location'])}&digest={digest.of(whole)}", pieces[2])
+    assert (reply.status, reply.headers["Docker-Content-Digest"]) == (201, digest.of(whole))
+    assert other("GET", f"/v2/{name}/blobs/{digest.of(whole)}").body == whole
+    assert other("GET", _at(other, at)).status == 404
+
+
+def test_what_the_other_has_begun_is_checked(one: Client, other: Client, name: str) -> None:
+    at = one("PATCH", one.upload(name), b"first").headers["Location"]
+    reply = other("PUT", f"{_at(other, at)}&digest={digest.of(b'another')}")
+    assert (reply.status, reply.code) == (400, "DIGEST_INVALID")
+    assert one("HEAD", f"/v2/{name}/blobs/{digest.of(b'another')}").status == 404
+
+
+def test_without_the_secret_no_upload_goes_on(
+    both: dict[str, Client], storage: pathlib.Path, name: str, tmp_path: pathlib.Path
+) -> None:
+    config = {"http": {"secret": "another"}}
+    with (
+        serving(tmp_path, storage=str(storage), config=config) as ours,
+        Distribution(str(tmp_path / "theirs"), storage=str(storage), secret="another") as theirs,
+    ):
+        for client, status in ((Client(ours.address), 400), (Client(theirs.host), 404)):
+            for beginner in both.values():
+                at = beginner("PATCH", beginner.upload(name), b"first").headers["Location"]
+                reply = client("PATCH", _at(client, at), b"second")
+                assert (reply.status, reply.code) == (status, "BLOB_UPLOAD_INVALID")
+                assert beginner("GET", at).headers["Range"] == "0-4"
+            client.close()
 
 
 def test_an_upload_is_cancelled_at_the_other(one: Client, other: Client, name: str) -> None:
@@ -129,6 +208,30 @@ def test_deletes_are_seen(one: Client, other: Client, name: str) -> None:
         assert client("GET", f"/v2/{name}/tags/list").json["tags"] == ["2"]
     assert one("DELETE", f"/v2/{name}/blobs/{digest.of(b'1')}").status == 202
     assert other("GET", f"/v2/{name}/blobs/{digest.of(b'1')}").status == 404
+
+
+def test_what_was_deleted_is_pushed_anew_at_the_other(one: Client, other: Client, name: str) -> None:
+    data = push(one, name, "1")
+    assert other("GET", f"/v2/{name}/manifests/1", Accept=ACCEPT).status == 200
+    for path in (f"manifests/{digest.of(data)}", f"blobs/{digest.of(b'1')}"):
+        assert one("DELETE", f"/v2/{name}/{path}").status == 202
+        assert other("HEAD", f"/v2/{name}/{path}", Accept=ACCEPT).status == 404
+    assert push(other, name, "1") == data
+    for client in (one, other):
+        assert client("GET", f"/v2/{name}/manifests/1", Accept=ACCEPT).body == data
+        assert client("GET", f"/v2/{name}/blobs/{digest.of(b'1')}").body == b"1"
+
+
+def test_a_tag_that_we_delete_is_gone_for_both(both: dict[str, Client], name: str) -> None:
+    """Distribution 2.8 deletes no tags, only manifests."""
+    ours, theirs = both["ours"], both["theirs"]
+    data = push(theirs, name, "1")
+    push(theirs, name, "2")
+    assert ours("DELETE", f"/v2/{name}/manifests/1").status == 202
+    for client in both.values():
+        assert client("GET", f"/v2/{name}/manifests/1", Accept=ACCEPT).status == 404
+        assert client("GET", f"/v2/{name}/manifests/{digest.of(data)}", Accept=ACCEPT).body == data
+        assert client("GET", f"/v2/{name}/tags/list").json["tags"] == ["2"]
 
 
 def test_referrers_pushed_to_the_other(both: dict[str, Client]) -> None:

@@ -33,6 +33,7 @@ class Client:
     """Requests to one registry."""
 
     def __init__(self, address: str, **headers: str) -> None:
+        self.address = address
         self._base = f"http://{address}"
         self._headers = headers
         self._pool = urllib3.PoolManager(retries=False)

@@ -43,6 +43,7 @@ class Distribution:
         secret: seals the states of uploads.
         locked: whether only USER may use it.
         tls: a certificate and its key, as files.
+        tokens: its `auth.token`: whose tokens it takes.
         quiet: whether it notes no requests.
     """
 
@@ -54,11 +55,12 @@ class Distribution:
         secret: str = "asecret",
         locked: bool = False,
         tls: tuple[str, str] | None = None,
+        tokens: dict[str, str] | None = None,
         quiet: bool = False,
     ) -> None:
         self.folder = folder
         self.storage = storage or os.path.join(folder, "root")
-        self._secret, self._locked, self._tls, self._quiet = secret, locked, tls, quiet
+        self._secret, self._locked, self._tls, self._tokens, self._quiet = secret, locked, tls, tokens, quiet
         self.host = ""
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -116,6 +118,8 @@ class Distribution:
             with open(path, "w") as file:
                 file.write(f"{USER}:{_HASHED}\n")
             found["auth"] = {"htpasswd": {"realm": "here", "path": path}}
+        if self._tokens:
+            found["auth"] = {"token": self._tokens}
         return found
 
     def _wait(self, port: int) -> None:
