@@ -28,7 +28,7 @@ lint: $(VENV)/tools
 	@$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/tools ## Compare lamina's speed and memory with dockerd, podman and docker-registry
-	@scripts/require $(PEERS) debootstrap wrk
+	@scripts/require $(PEERS) debootstrap wrk apache2-utils
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.registry
 

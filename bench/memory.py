@@ -33,6 +33,11 @@ def peak(command: list[str], environment: dict[str, str]) -> float:
     return most / 1e6
 
 
+def now(pid: int) -> float:
+    """Return what a process and all below it have at present, in MB; shared pages count once."""
+    return sum(map(_pss, _family(pid))) / 1e6
+
+
 def _family(pid: int) -> Iterator[int]:
     """Yield a process and all below it."""
     yield pid

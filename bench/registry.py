@@ -1,12 +1,19 @@
-"""Compare the registry's speed with docker-registry's: `python -m bench.registry [--rounds N]`.
+"""Compare the registry's speed with docker-registry's: `python -m bench.registry [--rounds N] [--memory MB]`.
 
 Both lie on one ext4 over a loop file in memory, and take turns within a round; no server writes an access log. GETs are
-wrk's, with 16 connections; pushes are POST, PATCH and PUT, whose bodies are sent from files by the kernel, so that the
-client costs little. Figures are medians; more is better where it says "a second".
+wrk's and HEADs ab's, with 16 connections; pushes are POST, PATCH and PUT, whose bodies are sent from files by the
+kernel, so that the client costs little. The first byte is waited for by one more client, which asks for a manifest
+again and again while wrk's 16 take blobs of 10 MB. Figures are medians.
+
+With `--memory`, 64 uploads of so many MB are under way at a time, and the peak of all the server's processes is taken.
+What has arrived is punched out of the files again, so that the disk need not hold it.
 """
 
 import argparse
 import contextlib
+import ctypes
+import glob
+import http.client
 import io
 import json
 import os
@@ -26,14 +33,19 @@ from tests.registry.client import Client, image
 from tests.registry.distribution import Distribution
 from tests.registry.serving import serving
 
+from lamina.files import libc
 from lamina.oci import digest, mediatypes
 from lamina.oci.digest import Digest
+
+from . import memory
 
 T = TypeVar("T")
 
 DISK = 6 << 30
 _SECONDS = 5
 _TEN = 10 << 20
+_UPLOADS = 64
+_PUNCH_HOLE = 3  # and keep the size: fallocate(2)
 
 
 class File(NamedTuple):
@@ -42,6 +54,17 @@ class File(NamedTuple):
     path: str
     size: int
     digest: Digest
+
+
+class Operation(NamedTuple):
+    """What is measured, in a unit, and how many times as good as docker-registry lamina is to be."""
+
+    about: str
+    unit: str
+    measure: "Callable[[Place], float]"
+    target: float
+    more: bool = False
+    """Whether more is better."""
 
 
 class Place(NamedTuple):
@@ -56,24 +79,61 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.registry")
     parser.add_argument("-n", "--rounds", type=int, default=3, help="rounds to take the median of (3)")
-    rounds = parser.parse_args().rounds
-    if reason := disks.missing() or Distribution.missing() or ("" if shutil.which("wrk") else "wrk: not installed"):
+    parser.add_argument("--memory", type=int, metavar="MB", help="measure the memory for 64 uploads of so much instead")
+    chosen = parser.parse_args()
+    missing = [name for name in ("wrk", "ab") if not shutil.which(name)]
+    if reason := disks.missing() or Distribution.missing() or " ".join(missing and [*missing, "not installed"]):
         sys.exit(f"bench: {reason}")
-    found: dict[tuple[str, str], list[float]] = {}
     with disks.ext4(DISK) as disk:
-        layers = [_file(f"{disk}/layer{number}", 225 * (1 << 20) // 10) for number in range(10)]
-        fifties = [_file(f"{disk}/fifty{number}", 50 << 20) for number in range(8)]
-        for number in range(rounds):
-            for who, start in (("lamina", _ours), ("docker-registry", _theirs)):
-                folder = pathlib.Path(disk, f"{who}{number}")
-                folder.mkdir()
-                with start(folder) as address:
-                    for name, operation in OPERATIONS.items():
-                        found.setdefault((name, who), []).append(operation(Place(address, layers, fifties)))
-                subprocess.run(["rm", "-r", str(folder)], check=True)
-    for name in OPERATIONS:
-        ours, theirs = (statistics.median(found[name, who]) for who in ("lamina", "docker-registry"))
-        print(f"{name:<44}{ours:>10.2f}{theirs:>10.2f}{ours / theirs:>8.2f} x")
+        if chosen.memory:
+            _memory(disk, chosen.memory)
+        else:
+            _table(disk, chosen.rounds)
+
+
+def _table(disk: str, rounds: int) -> None:
+    found: dict[tuple[str, str], list[float]] = {}
+    layers = [_file(f"{disk}/layer{number}", 225 * (1 << 20) // 10) for number in range(10)]
+    fifties = [_file(f"{disk}/fifty{number}", 50 << 20) for number in range(8)]
+    for number in range(rounds):
+        for who, start in (("lamina", _ours), ("docker-registry", _theirs)):
+            folder = pathlib.Path(disk, f"{who}{number}")
+            folder.mkdir()
+            with start(folder) as address:
+                for each in OPERATIONS:
+                    found.setdefault((each.about, who), []).append(each.measure(Place(address, layers, fifties)))
+            subprocess.run(["rm", "-r", str(folder)], check=True)
+    print(f"{'':<40}{'lamina':>10}{'docker-registry':>17}{'':<14}{'times as good':>14}{'target':>8}")
+    for each in OPERATIONS:
+        ours, theirs = (statistics.median(found[each.about, who]) for who in ("lamina", "docker-registry"))
+        times = ours / theirs if each.more else theirs / ours
+        print(f"{each.about:<40}{ours:>10.2f}{theirs:>17.2f} {each.unit:<13}{times:>14.2f}{each.target:>8}")
+
+
+def _memory(disk: str, size: int) -> None:
+    """Print the peak of the server while uploads are under way."""
+    source = _file(f"{disk}/source", size << 20)
+    folder = pathlib.Path(disk, "memory")
+    folder.mkdir()
+    most = 0.0
+    quiet = {"log": {"accesslog": {"disabled": True}}}
+    with serving(folder, config=quiet) as registry, ThreadPoolExecutor(_UPLOADS) as pool:
+        sent = [pool.submit(_send, registry.address, f"upload{number}", source) for number in range(_UPLOADS)]
+        while not all(upload.done() for upload in sent):
+            most = max(most, memory.now(registry.pid))
+            _punch(folder)
+            time.sleep(0.05)
+        for upload in sent:
+            upload.result()
+    print(f"{_UPLOADS} uploads of {size} MB at a time: peak memory {most:.0f} MB")
+
+
+def _punch(folder: pathlib.Path) -> None:
+    """Free what has arrived of uploads."""
+    for path in glob.glob(f"{folder}/registry/docker/registry/v2/**/data", recursive=True):
+        with contextlib.suppress(FileNotFoundError), open(path, "r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            libc().fallocate(file.fileno(), _PUNCH_HOLE, ctypes.c_int64(0), ctypes.c_int64(size))
 
 
 @contextlib.contextmanager
@@ -106,6 +166,30 @@ def _blobs(place: Place) -> float:
     data = os.urandom(_TEN)
     _put(place.address, "app", [(data, digest.of(data))])
     return _wrk(place, f"/v2/app/blobs/{digest.of(data)}", "Requests/sec") * _TEN / 1e6
+
+
+def _heads(place: Place) -> float:
+    command = ["ab", "-i", "-k", "-q", "-c16", "-n10000", "-H", f"Accept: {mediatypes.OCI_MANIFEST}"]
+    url = f"http://{place.address}/v2/app/manifests/1"
+    text = subprocess.run([*command, url], check=True, capture_output=True, text=True).stdout
+    return float(next(line.split()[3] for line in text.splitlines() if line.startswith("Requests per second")))
+
+
+def _first_byte(place: Place) -> float:
+    """Return the time to the first byte, in ms, that 99 of 100 requests under load keep to."""
+    client = http.client.HTTPConnection(place.address)
+    found = []
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(_blobs, place)
+        while not load.done():
+            begun = time.perf_counter()
+            client.request("GET", "/v2/app/manifests/1", headers={"Accept": mediatypes.OCI_MANIFEST})
+            with client.getresponse() as reply:
+                found.append(time.perf_counter() - begun)
+                reply.read()
+        load.result()
+    client.close()
+    return statistics.quantiles(found, n=100)[98] * 1e3
 
 
 def _wrk(place: Place, path: str, row: str) -> float:
@@ -193,13 +277,15 @@ class _Connection:
         return found[b"location"].decode().removeprefix(f"http://{self._host}")
 
 
-OPERATIONS: dict[str, Callable[[Place], float]] = {
-    "manifest GET by tag, requests a second": _manifests,
-    "blob GET of 10 MB, MB a second": _blobs,
-    "push of 225 MB in 10 blobs, seconds": _app,
-    "8 uploads of 50 MB at a time, seconds": _fifty,
-    "1,000 images of two small blobs, seconds": _small,
-}
+OPERATIONS = [
+    Operation("GET of a manifest by tag", "a second", _manifests, 6, more=True),
+    Operation("HEAD of a manifest by tag", "a second", _heads, 6, more=True),
+    Operation("GET of a blob of 10 MB", "MB a second", _blobs, 1.1, more=True),
+    Operation("first byte under load, 99 of 100", "ms", _first_byte, 1),
+    Operation("push of 225 MB in 10 blobs", "seconds", _app, 2),
+    Operation("8 uploads of 50 MB at a time", "seconds", _fifty, 2),
+    Operation("1,000 images of two small blobs", "seconds", _small, 2),
+]
 
 if __name__ == "__main__":
     main()
