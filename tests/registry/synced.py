@@ -112,7 +112,7 @@ def traced(pid: int, top: str, log: pathlib.Path) -> Iterator[Disk]:
 
 
 def _replay(log: pathlib.Path, disk: Disk) -> None:
-    """Do what the calls did, in their order; one that took time has a line where it began and another where it ended."""
+    """Do what the calls did, in order; one that took time has a line where it began and one where it ended."""
     begun: dict[str, tuple[str, str, set[str]]] = {}
     for line in log.read_text(errors="replace").splitlines():
         if found := _RESUMED.match(line):
