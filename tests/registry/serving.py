@@ -38,11 +38,20 @@ class Serving:
         """The server's process."""
         return self._process.pid
 
-    def _ready(self, patience: float = 30) -> str:
+    def told(self, patience: float = 30) -> str:
+        """Return the next line of what the operator is told.
+
+        Raises:
+            TimeoutError: there is none for `patience` seconds.
+        """
         assert self._process.stderr is not None
         if not traces.readable(patience, self._process.stderr.fileno()):
-            raise TimeoutError("the registry does not start")
-        line = self._process.stderr.readline().decode()
+            raise TimeoutError("the registry says nothing")
+        return self._process.stderr.readline().decode()
+
+    def _ready(self) -> str:
+        assert self._process.stderr is not None
+        line = self.told()
         if not line.startswith("serving "):
             raise RuntimeError(line + self._process.stderr.read().decode())
         return line.rpartition(" on ")[2].strip()
@@ -101,7 +110,7 @@ def serving(
         words += ["--config", str(folder / "config.yml")]
     command = [os.path.join(os.path.dirname(sys.executable), "lamina"), *words]
     with open(folder / "access.log", "ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE, bufsize=0)
     try:
         yield Serving(process, folder, place)
     finally:

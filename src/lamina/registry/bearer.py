@@ -30,10 +30,14 @@ class Bearer:
     Args:
         settings: what clients are told, and what tokens must say.
         keys: the keys that tokens may be signed with, by their ids; without an id all are tried.
+
+    Raises:
+        InvalidArgument: an algorithm is not offered.
     """
 
     def __init__(self, settings: TokenAccess, keys: Mapping[str, Any]) -> None:
         self._settings = settings
+        self._algorithms = _algorithms(settings)
         self._keys = keys
         self._known: OrderedDict[str, tuple[float, str, Grants]] = OrderedDict()
 
@@ -43,7 +47,7 @@ class Bearer:
             raise self._unauthorized(call, kind, name, actions, "")
         try:
             user, grants = self._verified(token.strip())
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, OverflowError) as error:
             raise self._unauthorized(call, kind, name, actions, "invalid_token") from error
         granted = grants.get((kind, name), frozenset())
         if actions and not granted.issuperset(actions) and "*" not in granted:
@@ -69,7 +73,7 @@ class Bearer:
                 return jwt.decode(
                     token,
                     key,
-                    algorithms=ALGORITHMS,
+                    algorithms=self._algorithms,
                     audience=self._settings.service,
                     issuer=self._settings.issuer,
                     leeway=_LEEWAY,
@@ -102,6 +106,13 @@ def origin(call: Call) -> str:
     scheme = headers.get("X-Forwarded-Proto", "") or call.request.scheme
     host = headers.get("X-Forwarded-Host", "") or call.request.host
     return call.service.settings.host or f"{'https' if scheme == 'https' else 'http'}://{host}"
+
+
+def _algorithms(settings: TokenAccess) -> list[str]:
+    for name in settings.algorithms:
+        if name not in ALGORITHMS:
+            raise InvalidArgument(f"tokens cannot be signed with {name!r}: expected {', '.join(ALGORITHMS)}")
+    return list(settings.algorithms) or ALGORITHMS
 
 
 def _grants(access: object) -> Grants:

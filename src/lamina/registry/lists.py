@@ -1,4 +1,4 @@
-"""Lists: tags, repositories, referrers (end-8, end-12, and the extension `_catalog`)."""
+"""Lists: tags, repositories, referrers (end-8, end-12, and the extension `_catalog`), and extensions."""
 
 from bisect import bisect_right
 
@@ -14,6 +14,11 @@ from .contract import Missing
 
 _CATALOG_PAGE = 100
 _REFERRERS_BYTES = 3 << 20
+_EXTENSIONS = (
+    ("_oci", "_oci/ext/discover", "_oci.md", "The extensions that this registry has"),
+    ("_catalog", "_catalog", "README.md", "The names of all repositories, in pages"),
+)
+_DEFINED = "https://github.com/opencontainers/distribution-spec/blob/main/extensions/"
 
 
 async def tags(call: Call) -> Answer:
@@ -21,7 +26,7 @@ async def tags(call: Call) -> Answer:
     limit, last = call.page()
     every = await call.repository.tags()
     at = bisect_right(every, last) if last else 0
-    most = call.service.settings.max_page
+    most = call.service.settings.max_tags
     if limit > most > 0:
         limit = most
     page: list[str] = []
@@ -57,6 +62,15 @@ async def repositories(call: Call) -> Answer:
                 break
             page.append(name)
     return answers.document({"repositories": page}, more)
+
+
+async def extensions(call: Call) -> Answer:
+    """List what the registry has over the specification (distribution-spec, extensions/_oci.md)."""
+    rows = [
+        {"name": name, "url": _DEFINED + page, "description": what, "endpoints": [call.url(path)]}
+        for name, path, page, what in _EXTENSIONS
+    ]
+    return answers.document({"extensions": rows})
 
 
 async def referring(call: Call) -> Answer:

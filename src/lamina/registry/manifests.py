@@ -3,13 +3,16 @@
 from urllib.parse import unquote
 
 from ..oci.digest import Digest
-from . import answers, documents, names
+from . import answers, documents, names, warning
 from .answers import Answer
 from .calls import Call
 from .codes import DigestInvalid, ManifestInvalid, Unsupported
 from .repository import Stored
 
 _MOST_TAGS = 100
+_FOREIGN = (
+    "Layers that are not distributable are deprecated: the registry does not have them, nor look for them elsewhere."
+)
 
 
 async def get(call: Call) -> Answer:
@@ -45,6 +48,8 @@ async def put(call: Call) -> Answer:
     headers = {"Location": call.url(f"{call.name}/manifests/{digest}"), "Docker-Content-Digest": digest}
     if document.subject is not None:
         headers["OCI-Subject"] = document.subject.digest
+    if document.has_foreign:
+        headers["Warning"] = warning.header(_FOREIGN)
     if tags:
         headers["OCI-Tag"] = ", ".join(tags)
     return answers.empty(201, headers)

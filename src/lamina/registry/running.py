@@ -101,8 +101,9 @@ async def _purging(settings: Settings, storage: Storage) -> AsyncIterator[None]:
         while settings.purge:
             await asyncio.sleep(settings.purge_interval * random.uniform(0.5, 1))  # noqa: S311 - servers take turns
             try:
-                count = await purge(storage, settings.purge_age)
-                log.info("%d uploads were older than %d seconds and are forgotten", count, settings.purge_age)
+                count = await purge(storage, settings.purge_age, dry=settings.purge_dry, report=log.info)
+                done = "would be" if settings.purge_dry else "are"
+                log.info("%d uploads were older than %d seconds and %s forgotten", count, settings.purge_age, done)
             except OSError as error:
                 log.error("old uploads cannot be forgotten: %s", error)
 

@@ -90,6 +90,7 @@ def tls(settings: Tls) -> ssl.SSLContext:
         InvalidArgument: certificate or key cannot be used.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3 if settings.minimum == "tls1.3" else ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(settings.certificate, settings.key)
         for path in settings.client_authorities:

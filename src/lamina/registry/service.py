@@ -67,6 +67,7 @@ async def _base(_: Call) -> Answer:
 HANDLERS: dict[str, dict[str, tuple[Handler, list[str]]]] = {
     "alive": {"GET": (_alive, []), "HEAD": (_alive, [])},
     "base": {"GET": (_base, []), "HEAD": (_base, [])},
+    "extensions": {"GET": (lists.extensions, [])},
     "catalog": {"GET": (lists.repositories, ["*"])},
     "tags": {"GET": (lists.tags, _PULL)},
     "referrers": {"GET": (lists.referring, _PULL)},
@@ -161,6 +162,8 @@ class Service:
         except Exception as error:  # noqa: BLE001 - the server stays up, and the client gets a document
             answer = answers.refusal(_unexpected(error, request))
         answer.headers.update(self._headers)
+        for text in self.settings.warnings:
+            answer.headers.add("Warning", text)
         answer.headers["X-Request-Id"] = call.identity = identity
         for listener in self._listeners:
             listener.answered(call, kind, answer.status, answer.content_length or 0, time.perf_counter() - began)
