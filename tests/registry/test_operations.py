@@ -129,6 +129,19 @@ def test_the_access_log(tmp_path: pathlib.Path) -> None:
     assert "_state" not in patch["path"]
 
 
+def test_lines_that_are_kept_back(tmp_path: pathlib.Path) -> None:
+    """They come in the end, also if that is the server's."""
+    with serving(tmp_path, "--workers", "1", config={"lamina": {"logdelay": "100ms"}}) as registry:
+        client = Client(registry.address)
+        client("GET", "/v2/first")
+        while not registry.log():
+            pass
+        client("GET", "/v2/last")
+        client.close()
+        registry.stop()
+        assert registry.requests() == ["GET /v2/first", "GET /v2/last"]
+
+
 def test_a_configuration(tmp_path: pathlib.Path) -> None:
     text = """
 version: 0.1

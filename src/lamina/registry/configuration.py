@@ -93,6 +93,7 @@ def settings(file: File) -> Settings:
         token=_token(file.auth.token),
         issuer=Issuer(own.issuer.rights, int(seconds(own.issuer.lifetime))) if own.issuer else None,
         access_log=not file.log.accesslog.disabled,
+        log_delay=seconds(own.logdelay),
         log_level=file.log.level,
         debug_address=http.debug.addr,
         metrics=http.debug.prometheus.path if http.debug.prometheus.enabled else "",

@@ -51,7 +51,7 @@ def run(settings: Settings, ready: Ready, write: Write) -> None:
 
     def work(number: int, listening: socket.socket) -> None:
         listeners: list[Listener] = [Counter(table.of(number))]
-        listeners += [AccessLog(write)] if settings.access_log else []
+        listeners += [AccessLog(write, settings.log_delay)] if settings.access_log else []
         service = Service(storage, settings, secret, *access, listeners)
 
         async def serve() -> None:

@@ -215,6 +215,7 @@ class Own(Section, frozen=True):
     idle: str = "60s"
     uploadtime: str = "0s"
     workers: int = 0
+    logdelay: str = "50ms"
     warnings: list[str] = []
     issuer: Rights | None = None
 

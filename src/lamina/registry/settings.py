@@ -84,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True):
     token: TokenAccess | None = None
     issuer: Issuer | None = None
     access_log: bool = True
+    log_delay: float = 0.05
     log_level: str = "info"
     debug_address: str = ""
     metrics: str = ""
