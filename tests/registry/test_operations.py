@@ -77,7 +77,7 @@ def test_notifications(hook: Hook, tmp_path: pathlib.Path) -> None:
         client = Client(registry.address)
         name = client.image("a", "1")
         client("GET", "/v2/a/manifests/1")
-        client("DELETE", "/v2/a/manifests/1")
+        client("DELETE", "/v2/a/manifests/1", X_Request_Id="abc-1")
         client.close()
         events: list[dict[str, Any]] = []
         while len(events) < 3:
@@ -91,6 +91,7 @@ def test_notifications(hook: Hook, tmp_path: pathlib.Path) -> None:
     assert target["mediaType"] == mediatypes.OCI_MANIFEST
     assert target["url"] == f"http://{registry.address}/v2/a/manifests/{name}"
     assert events[2]["target"]["tag"] == "1"
+    assert events[2]["request"]["id"] == "abc-1"
 
 
 def test_metrics_and_health(tmp_path: pathlib.Path) -> None:

@@ -147,13 +147,14 @@ class Service:
         """Answer a request, and send what is sent by itself; no error goes past this."""
         began = time.perf_counter()
         kind, call = "", Call(self, request, "", "")
-        identity = _identity(request)
+        call.identity = identity = _identity(request)
         try:
             path = request.rel_url.raw_path
             route = routes.parse(path if self.settings.prefix == "/" else "/" + path.removeprefix(self.settings.prefix))
             if route is None:
                 raise _no_endpoint(request)
             kind, call = route.kind, Call(self, request, route.name, route.reference)
+            call.identity = identity
             answer = await self._answer(route.kind, call)
         except Refusal as error:
             answer = answers.refusal(error)
@@ -164,7 +165,7 @@ class Service:
         answer.headers.update(self._headers)
         for text in self.settings.warnings:
             answer.headers.add("Warning", text)
-        answer.headers["X-Request-Id"] = call.identity = identity
+        answer.headers["X-Request-Id"] = identity
         for listener in self._listeners:
             listener.answered(call, kind, answer.status, answer.content_length or 0, time.perf_counter() - began)
         return answer
