@@ -77,21 +77,23 @@ def test_notifications(hook: Hook, tmp_path: pathlib.Path) -> None:
         client = Client(registry.address)
         name = client.image("a", "1")
         client("GET", "/v2/a/manifests/1")
+        data = client("GET", f"/v2/a/manifests/{name}").body
+        client("PUT", f"/v2/a/manifests/{name}?tag=2&tag=3", data)
         client("DELETE", "/v2/a/manifests/1", X_Request_Id="abc-1")
         client.close()
         events: list[dict[str, Any]] = []
-        while len(events) < 3:
+        while len(events) < 6:
             headers, body = hook.taken.get(timeout=10)
             assert headers["Content-Type"] == "application/vnd.docker.distribution.events.v2+json"
             assert headers["X-Key"] == "1"
             events += body["events"]
-    assert [event["action"] for event in events] == ["push", "pull", "delete"]
+    said = [(event["action"], event["target"].get("tag")) for event in events]
+    assert said == [("push", "1"), ("pull", "1"), ("pull", None), ("push", "2"), ("push", "3"), ("delete", "1")]
     target = events[0]["target"]
     assert (target["repository"], target["tag"], target["digest"]) == ("a", "1", name)
     assert target["mediaType"] == mediatypes.OCI_MANIFEST
     assert target["url"] == f"http://{registry.address}/v2/a/manifests/{name}"
-    assert events[2]["target"]["tag"] == "1"
-    assert events[2]["request"]["id"] == "abc-1"
+    assert events[-1]["request"]["id"] == "abc-1"
 
 
 def test_metrics_and_health(tmp_path: pathlib.Path) -> None:
@@ -162,6 +164,7 @@ http:
   h2c: {enabled: false}
   debug: {addr: 127.0.0.1:5001, prometheus: {enabled: true, path: /metrics}}
 auth: {htpasswd: {realm: here, path: /etc/users}}
+notifications: {events: {includereferences: false}}
 catalog: {maxentries: 10}
 tags: {maxtags: 20}
 redis: {addrs: [localhost:6379]}
@@ -207,6 +210,7 @@ lamina: {maxmanifest: 8388608, idle: 10s, warnings: ['say "hello"']}
         ("http: {draintimeout: soon}", "'soon' is no duration"),
         ("- 1", "Expected `object`"),
         ("proxy: {remoteurl: https://registry-1.docker.io}", "proxy is not offered: the registry is no cache"),
+        ("notifications: {events: {includereferences: true}}", "includereferences is not offered"),
         ("storage: {s3: null}", "storage.s3 is not offered"),
         ("validation: {manifests: {urls: {deny: [x]}}}", "validation.manifests is not offered"),
         ("http: {tls: {certificate: c, key: k, minimumtls: tls1.0}}", "Invalid enum value 'tls1.0'"),

@@ -10,6 +10,7 @@ from .sections import REFUSED, File, Folder, HttpTls, Storage, Target, Token
 from .settings import Endpoint, Issuer, Settings, Tls, TokenAccess
 
 _LIMIT = 1 << 20
+_OFF: tuple[object, ...] = (False, {}, [], {"enabled": False})
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -56,7 +57,7 @@ def _refuse(sections: object, name: str) -> None:
     *above, last = name.split(".")
     for each in above:
         sections = sections.get(each) if isinstance(sections, dict) else None
-    if isinstance(sections, dict) and last in sections and sections.pop(last) not in ({}, [], {"enabled": False}):
+    if isinstance(sections, dict) and sections.pop(last, False) not in _OFF:
         raise InvalidArgument(f"{name} is not offered: {REFUSED[name]}")
 
 

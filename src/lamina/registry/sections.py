@@ -14,6 +14,7 @@ REFUSED = {
     "http.tls.ciphersuites": "those of TLS 1.2 and 1.3 that OpenSSL deems secure are offered",
     "http.tls.clientauth": "with clientcas a client must show a certificate of theirs; without, it is asked for none",
     "http.tls.letsencrypt": "name certificate and key, and let the ACME client restart the registry",
+    "notifications.events.includereferences": "an event has the URL of its manifest, which says what it refers to",
     "middleware": "nothing stands between the registry and its storage",
     "policy": "what may be pushed is a matter of rights",
     "proxy": "the registry is no cache of another one",
