@@ -78,17 +78,21 @@ def test_notifications(hook: Hook, tmp_path: pathlib.Path) -> None:
         name = client.image("a", "1")
         client("GET", "/v2/a/manifests/1")
         data = client("GET", f"/v2/a/manifests/{name}").body
+        blob = client("GET", f"/v2/a/manifests/{name}").json["config"]["digest"]
+        client("GET", f"/v2/a/blobs/{blob}")
+        client("POST", f"/v2/b/blobs/uploads/?mount={blob}&from=a")
         client("PUT", f"/v2/a/manifests/{name}?tag=2&tag=3", data)
         client("DELETE", "/v2/a/manifests/1", X_Request_Id="abc-1")
         client.close()
         events: list[dict[str, Any]] = []
-        while len(events) < 6:
+        while len(events) < 7:
             headers, body = hook.taken.get(timeout=10)
             assert headers["Content-Type"] == "application/vnd.docker.distribution.events.v2+json"
             assert headers["X-Key"] == "1"
             events += body["events"]
     said = [(event["action"], event["target"].get("tag")) for event in events]
-    assert said == [("push", "1"), ("pull", "1"), ("pull", None), ("push", "2"), ("push", "3"), ("delete", "1")]
+    pulled = [("pull", "1"), ("pull", None), ("pull", None)]
+    assert said == [("push", "1"), *pulled, ("push", "2"), ("push", "3"), ("delete", "1")]
     target = events[0]["target"]
     assert (target["repository"], target["tag"], target["digest"]) == ("a", "1", name)
     assert target["mediaType"] == mediatypes.OCI_MANIFEST
