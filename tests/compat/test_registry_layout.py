@@ -148,11 +148,15 @@ def test_referrers_pushed_to_the_other(both: dict[str, Client]) -> None:
 def test_catalog_pages_are_interchangeable(both: dict[str, Client]) -> None:
     for repository in ("order/a", "order/a/1", "order/a/b", "order/a-b", "order/b/c"):
         push(both["ours"], repository, "1")
-    pages = []
-    for client in both.values():
-        path = "/v2/_catalog?n=3&last=order"
-        pages.append(client("GET", path).json["repositories"])
-    assert pages[0] == pages[1]
+    # after order/a, version 2 says order/a/1 again, and after order/a/1 it leaves order/a out: not so version 3
+    for last in ("order", "order/a/b", "order/a-b", "order/b/c"):
+        path = f"/v2/_catalog?n=3&last={last}"
+        pages = [client("GET", path).json["repositories"] for client in both.values()]
+        assert pages[0] == pages[1], last
+    for tag in ("B", "a", "1", "10", "1.0"):
+        push(both["theirs"], "order/tags", tag)
+    tags = [client("GET", "/v2/order/tags/tags/list").json["tags"] for client in both.values()]
+    assert tags[0] == sorted(tags[1])  # not in their order, before version 3
 
 
 def test_collection_of_one_leaves_the_other_whole(both: dict[str, Client], storage: pathlib.Path) -> None:
