@@ -14,6 +14,7 @@ from tests.registry.distribution import Distribution
 from tests.registry.serving import serving
 
 from lamina.oci import digest, mediatypes
+from lamina.registry import configuration
 from lamina.registry.collection import Collection
 from lamina.registry.filesystem import Filesystem
 
@@ -67,6 +68,12 @@ def push(client: Client, repository: str, tag: str, **more: object) -> bytes:
     data = json.dumps(image(b"{}", tag.encode(), **more)).encode()
     client.manifest(repository, tag, data)
     return data
+
+
+def test_the_configuration_that_debian_brings() -> None:
+    peers.need(Distribution.missing())
+    found = configuration.read("/etc/docker/registry/config.yml")
+    assert (found.address, found.storage, found.delete) == (":5000", "/var/lib/docker-registry", True)
 
 
 def test_what_one_takes_the_other_serves(one: Client, other: Client, name: str) -> None:

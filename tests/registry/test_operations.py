@@ -214,6 +214,7 @@ lamina: {maxmanifest: 8388608, idle: 10s, warnings: ['say "hello"']}
         ("http: {draintimeout: soon}", "'soon' is no duration"),
         ("- 1", "Expected `object`"),
         ("proxy: {remoteurl: https://registry-1.docker.io}", "proxy is not offered: the registry is no cache"),
+        ("compatibility: {schema1: {enabled: true}}", "schema 1 are not taken"),
         ("notifications: {events: {includereferences: true}}", "includereferences is not offered"),
         ("storage: {s3: null}", "storage.s3 is not offered"),
         ("validation: {manifests: {urls: {deny: [x]}}}", "validation.manifests is not offered"),

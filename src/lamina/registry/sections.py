@@ -10,12 +10,13 @@ import msgspec
 
 REFUSED = {
     "auth.silly": "it lets everybody in who asks",
+    "compatibility.schema1": "manifests of schema 1 are not taken: push the image anew",
     "http.h2c": "the registry speaks HTTP/1.1; leave HTTP/2 to a proxy before it",
     "http.tls.ciphersuites": "those of TLS 1.2 and 1.3 that OpenSSL deems secure are offered",
     "http.tls.clientauth": "with clientcas a client must show a certificate of theirs; without, it is asked for none",
     "http.tls.letsencrypt": "name certificate and key, and let the ACME client restart the registry",
-    "notifications.events.includereferences": "an event has the URL of its manifest, which says what it refers to",
     "middleware": "nothing stands between the registry and its storage",
+    "notifications.events.includereferences": "an event has the URL of its manifest, which says what it refers to",
     "policy": "what may be pushed is a matter of rights",
     "proxy": "the registry is no cache of another one",
     "storage.azure": "the registry keeps all in a folder",
@@ -186,6 +187,7 @@ class Validation(Section, frozen=True):
     """`validation`: `disabled` takes manifests that name what the repository has not."""
 
     disabled: bool = False
+    enabled: Any = None
 
 
 class Catalog(Section, frozen=True):
@@ -236,4 +238,6 @@ class File(Section, frozen=True):
     health: Any = None
     loglevel: Any = None
     redis: Any = None
+    reporting: Any = None
+    compatibility: Any = None
     lamina: Own = Own()
