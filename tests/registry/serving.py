@@ -66,6 +66,10 @@ class Serving:
     def stop(self, number: int = signal.SIGTERM, patience: float = 30) -> int:
         """End the server; return its exit status."""
         self._process.send_signal(number)
+        return self.ended(patience)
+
+    def ended(self, patience: float = 30) -> int:
+        """Return the exit status of a server that was told to end, or ends by itself."""
         return self._process.wait(patience)
 
 

@@ -324,17 +324,23 @@ def test_a_full_disk(tmp_path: pathlib.Path) -> None:
 
 
 def test_what_is_under_way_is_finished(tmp_path: pathlib.Path) -> None:
+    """It is finished to its last byte, also if that comes when all others have been hung up on."""
     with serving(tmp_path, "--workers", "1") as registry:
         client = Client(registry.address)
         at = client.upload("last")
         host, _, port = registry.address.partition(":")
         with socket.create_connection((host, int(port)), 20) as connection:
             connection.sendall(request(f"PUT {at}&digest={digest.of(b'in time')}", "Content-Length: 7") + b"in ")
-            assert client("GET", at).status == 204  # the other one has been taken
-            os.kill(registry.pid, signal.SIGTERM)
+            with socket.create_connection((host, int(port)), 20) as idle:
+                idle.sendall(request(f"GET {at}").replace(b"Connection: close\r\n", b""))
+                assert idle.recv(1000).split()[1] == b"204"  # and the other one has been taken
+                os.kill(registry.pid, signal.SIGTERM)
+                while idle.recv(1000):
+                    pass
             connection.sendall(b"time")
             assert connection.recv(1000).split()[1] == b"201"
-        assert registry.stop() == 0
+            assert connection.recv(1000) == b""
+        assert registry.ended() == 0
         client.close()
 
 
