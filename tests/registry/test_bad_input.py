@@ -54,8 +54,9 @@ def raw(registry: Serving, *pieces: bytes, patience: float = 20) -> bytes:
         return found
 
 
-def request(line: str, *headers: str) -> bytes:
-    return "\r\n".join([f"{line} HTTP/1.1", "Host: registry", "Connection: close", *headers, "", ""]).encode()
+def request(line: str, *headers: str, connection: str = "close") -> bytes:
+    lines = [f"{line} HTTP/1.1", "Host: registry", f"Connection: {connection}", *headers, "", ""]
+    return "\r\n".join(lines).encode()
 
 
 @pytest.mark.parametrize(
@@ -330,15 +331,17 @@ def test_what_is_under_way_is_finished(tmp_path: pathlib.Path) -> None:
         at = client.upload("last")
         host, _, port = registry.address.partition(":")
         with socket.create_connection((host, int(port)), 20) as connection:
-            connection.sendall(request(f"PUT {at}&digest={digest.of(b'in time')}", "Content-Length: 7") + b"in ")
+            head = request(f"PUT {at}&digest={digest.of(b'in time')}", "Content-Length: 7", connection="keep-alive")
+            connection.sendall(head + b"in ")
             with socket.create_connection((host, int(port)), 20) as idle:
-                idle.sendall(request(f"GET {at}").replace(b"Connection: close\r\n", b""))
+                idle.sendall(request(f"GET {at}", connection="keep-alive"))
                 assert idle.recv(1000).split()[1] == b"204"  # and the other one has been taken
                 os.kill(registry.pid, signal.SIGTERM)
                 while idle.recv(1000):
                     pass
             connection.sendall(b"time")
-            assert connection.recv(1000).split()[1] == b"201"
+            reply = connection.recv(1000)
+            assert (reply.split()[1], b"\r\nConnection: close\r\n" in reply) == (b"201", True)
             assert connection.recv(1000) == b""
         assert registry.ended() == 0
         client.close()
