@@ -247,7 +247,8 @@ def test_who_never_says_what_he_wants_is_hung_up_on(said: bytes, monkeypatch: py
         while not (await asyncio.wait([ended], timeout=0.02))[0]:
             if said:
                 writer.write(b"x")
-        assert await ended == b""
+        with contextlib.suppress(ConnectionError):  # of a byte that came too late
+            assert await ended == b""
         writer.close()
         await connections.shutdown(0)
 
