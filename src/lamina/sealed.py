@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from .decoding import NOT_JSON
 from .errors import DataLoss
 from .files import is_want, replace
 
@@ -44,7 +45,7 @@ def read(path: str, kind: type[T]) -> T:
         raise Damaged(f"{path} is damaged: it is not what was written")
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise Damaged(f"{path} is damaged: {error}") from error
 
 

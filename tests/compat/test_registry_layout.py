@@ -18,6 +18,7 @@ from tests.registry.distribution import Distribution
 from tests.registry.serving import serving
 
 from lamina.oci import digest, mediatypes
+from lamina.registry import configuration
 from lamina.registry.collection import Collection
 from lamina.registry.filesystem import Filesystem
 
@@ -71,6 +72,12 @@ def push(client: Client, repository: str, tag: str, **more: object) -> bytes:
     data = json.dumps(image(b"{}", tag.encode(), **more)).encode()
     client.manifest(repository, tag, data)
     return data
+
+
+def test_the_configuration_that_debian_brings() -> None:
+    peers.need(Distribution.missing())
+    found = configuration.read("/etc/docker/registry/config.yml")
+    assert (found.address, found.storage, found.delete) == (":5000", "/var/lib/docker-registry", True)
 
 
 def test_what_one_takes_the_other_serves(one: Client, other: Client, name: str) -> None:
@@ -251,11 +258,15 @@ def test_referrers_pushed_to_the_other(both: dict[str, Client]) -> None:
 def test_catalog_pages_are_interchangeable(both: dict[str, Client]) -> None:
     for repository in ("order/a", "order/a/1", "order/a/b", "order/a-b", "order/b/c"):
         push(both["ours"], repository, "1")
-    pages = []
-    for client in both.values():
-        path = "/v2/_catalog?n=3&last=order"
-        pages.append(client("GET", path).json["repositories"])
-    assert pages[0] == pages[1]
+    # after order/a, version 2 says order/a/1 again, and after order/a/1 it leaves order/a out: not so version 3
+    for last in ("order", "order/a/b", "order/a-b", "order/b/c"):
+        path = f"/v2/_catalog?n=3&last={last}"
+        pages = [client("GET", path).json["repositories"] for client in both.values()]
+        assert pages[0] == pages[1], last
+    for tag in ("B", "a", "1", "10", "1.0"):
+        push(both["theirs"], "order/tags", tag)
+    tags = [client("GET", "/v2/order/tags/tags/list").json["tags"] for client in both.values()]
+    assert tags[0] == sorted(tags[1])  # not in their order, before version 3
 
 
 def test_collection_of_one_leaves_the_other_whole(both: dict[str, Client], storage: pathlib.Path) -> None:

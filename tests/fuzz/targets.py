@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from tests import samples, tars
+from tests.fuzz import registry
 from tests.samples import Sample
 
 from lamina import sealed
@@ -406,6 +407,12 @@ TARGETS = {
     "location": Target(location, _words("https://h:5000/v2/a/blobs/uploads/1?_state=x%3D", "http://[::1]:5/", "//h/x")),
     "docker-config": Target(docker_config, _words(_DOCKER_CONFIG, "{}")),
     "daemon-json": Target(daemon_json, _words('{"registry-mirrors":["https://m"],"insecure-registries":["h:5"]}')),
+    "registry-request": Target(registry.request, lambda: registry.REQUESTS),
+    "registry-claims": Target(registry.claims, lambda: [registry.CLAIMS]),
+    "registry-manifest": Target(registry.manifest, lambda: [registry.MANIFEST]),
+    "registry-state": Target(registry.state, _words(registry.STATE)),
+    "registry-config": Target(registry.settings, lambda: [registry.CONFIGURATION]),
+    "htpasswd": Target(registry.htpasswd, _words("# users\nann:$2y$05$" + "a" * 53 + "\n")),
     "passwd": Target(passwd, _words("root:x:0:0:root:/root:/bin/sh\nnobody:x:1000:1000:root:/:\n")),
 }  # fmt: skip
 

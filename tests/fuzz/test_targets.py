@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fuzz import registry
 from tests.fuzz.targets import DATA, TARGETS, attempt
 
 FOUND = sorted((DATA / "fuzz").glob("*/*"))
@@ -36,6 +37,12 @@ def test_seeds_are_taken(name: str) -> None:
     said = [attempt(name, seed) for seed in TARGETS[name].seeds()]
     assert said
     assert "" in said or name in ("tar-split", "archive-list", "archive-index", "archive", "record", "dockerfile")
+
+
+def test_a_registry_answers_the_seeds() -> None:
+    answered = [registry.request(seed) for seed in registry.REQUESTS]
+    assert all(len(statuses) == 1 and statuses[0] < 300 for statuses in answered), answered
+    assert registry.claims(registry.CLAIMS) == [200]
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -12,7 +12,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,18 +37,26 @@ class Serving:
         """The server's process."""
         return self._process.pid
 
-    def _ready(self, patience: float = 30) -> str:
+    def told(self, patience: float = 30) -> str:
+        """Return the next line of what the operator is told.
+
+        Raises:
+            TimeoutError: there is none for `patience` seconds.
+        """
         assert self._process.stderr is not None
         if not traces.readable(patience, self._process.stderr.fileno()):
-            raise TimeoutError("the registry does not start")
-        line = self._process.stderr.readline().decode()
+            raise TimeoutError("the registry says nothing")
+        return self._process.stderr.readline().decode()
+
+    def _ready(self) -> str:
+        assert self._process.stderr is not None
+        line = self.told()
         if not line.startswith("serving "):
             raise RuntimeError(line + self._process.stderr.read().decode())
         return line.rpartition(" on ")[2].strip()
 
     def log(self) -> list[dict[str, Any]]:
-        """Return the access log up to now: lines are written a moment after their request."""
-        time.sleep(0.1)
+        """Return the access log up to now: lines are written before their answer, unless a test wants it otherwise."""
         return [json.loads(line) for line in (self._folder / "access.log").read_bytes().splitlines()]
 
     def requests(self) -> list[str]:
@@ -59,6 +66,10 @@ class Serving:
     def stop(self, number: int = signal.SIGTERM, patience: float = 30) -> int:
         """End the server; return its exit status."""
         self._process.send_signal(number)
+        return self.ended(patience)
+
+    def ended(self, patience: float = 30) -> int:
+        """Return the exit status of a server that was told to end, or ends by itself."""
         return self._process.wait(patience)
 
 
@@ -92,16 +103,15 @@ def serving(
     words += ["--delete"] if delete else []
     if htpasswd:
         words += ["--auth", f"htpasswd={_users(folder, htpasswd)}"]
-    if rights is not None:
-        config = {**(config or {}), "lamina": {**(config or {}).get("lamina", {}), "issuer": {"rights": rights}}}
+    own = {"logdelay": "0s", **({"issuer": {"rights": rights}} if rights is not None else {})}
+    config = {**(config or {}), "lamina": {**own, **(config or {}).get("lamina", {})}}
     if tls:
         words += ["--tls-cert", tls[0], "--tls-key", tls[1]]
-    if config is not None:
-        (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
-        words += ["--config", str(folder / "config.yml")]
+    (folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
+    words += ["--config", str(folder / "config.yml")]
     command = [os.path.join(os.path.dirname(sys.executable), "lamina"), *words]
     with open(folder / "access.log", "ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE, bufsize=0)
     try:
         yield Serving(process, folder, place)
     finally:

@@ -92,6 +92,13 @@ class TestOwnTokens:
         where = f'realm="http://{registry.address}/auth/token",service="lamina"'
         assert reply.headers["WWW-Authenticate"] == f'Bearer {where},scope="repository:team/a:pull"'
 
+    @pytest.mark.parametrize(
+        ("source", "more"), [("other/b", " repository:other/b:pull"), ("%22evil", ""), ("a%0d%0aX: y", "")]
+    )
+    def test_the_challenge_to_a_mount_names_both_repositories(self, client: Client, source: str, more: str) -> None:
+        reply = client("POST", f"/v2/team/a/blobs/uploads/?mount={digest.of(b'x')}&from={source}")
+        assert reply.headers["WWW-Authenticate"].endswith(f',scope="repository:team/a:pull,push{more}"')
+
     def test_rights(self, client: Client) -> None:
         push, pull = "repository:team/a:pull,push", "repository:team/a:pull"
         name = digest.of(b"x")
@@ -176,6 +183,7 @@ class TestAnotherIssuer:
             {"aud": None},
             {"iss": "other"},
             {"nbf": 1e11},
+            {"exp": 10**400},
             {"access": []},
             {"access": "pull"},
             {"access": [1]},
@@ -186,6 +194,23 @@ class TestAnotherIssuer:
         reply = client("GET", "/v2/a/tags/list", Authorization=self.sign(key, **claims))
         assert (reply.status, reply.code) == (401, "UNAUTHORIZED")
         assert 'realm="https://issuer/token",service="images"' in reply.headers["WWW-Authenticate"]
+
+    def test_algorithms(self, key: ec.EllipticCurvePrivateKey, tmp_path: pathlib.Path) -> None:
+        """Only those that are named will do; a realm that is a path is on the host that was called."""
+        public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
+        (tmp_path / "keys.json").write_text(json.dumps({"keys": [{**public, "kid": "one", "alg": "ES256"}]}))
+        where = {"realm": "", "autoredirect": True, "jwks": str(tmp_path / "keys.json")}
+        told = {**where, "service": "images", "issuer": "them"}
+        for names, status in ((["EdDSA", "ES256"], 404), (["EdDSA"], 401)):
+            with serving(tmp_path, config={"auth": {"token": {**told, "signingalgorithms": names}}}) as registry:
+                client = Client(registry.address)
+                assert client("GET", "/v2/a/tags/list", Authorization=self.sign(key)).status == status
+                asked = client("GET", "/v2/").headers["WWW-Authenticate"]
+                assert asked.startswith(f'Bearer realm="http://{registry.address}/auth/token"')
+                client.close()
+        config = {"auth": {"token": {**told, "signingalgorithms": ["HS256"]}}}
+        with pytest.raises(RuntimeError, match="cannot be signed with 'HS256'"), serving(tmp_path, config=config):
+            pass
 
     def test_tokens_of_others(self, client: Client) -> None:
         other = ec.generate_private_key(ec.SECP256R1())

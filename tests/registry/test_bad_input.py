@@ -1,5 +1,6 @@
 """What no well-behaved client sends: each gets an error, nothing becomes visible, and the server goes on."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -11,10 +12,14 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from tests.registry.client import Client
+from tests.registry.client import Client, image
 from tests.registry.serving import Serving, serving
 
 from lamina.oci import digest
+from lamina.registry import server
+from lamina.registry.memory import Memory
+from lamina.registry.service import Service
+from lamina.registry.settings import Settings
 
 ABSENT = digest.of(b"absent")
 
@@ -49,8 +54,9 @@ def raw(registry: Serving, *pieces: bytes, patience: float = 20) -> bytes:
         return found
 
 
-def request(line: str, *headers: str) -> bytes:
-    return "\r\n".join([f"{line} HTTP/1.1", "Host: registry", "Connection: close", *headers, "", ""]).encode()
+def request(line: str, *headers: str, connection: str = "close") -> bytes:
+    lines = [f"{line} HTTP/1.1", "Host: registry", f"Connection: {connection}", *headers, "", ""]
+    return "\r\n".join(lines).encode()
 
 
 @pytest.mark.parametrize(
@@ -132,6 +138,47 @@ def test_a_blob_without_end(registry: Serving, client: Client) -> None:
     assert client("GET", f"/v2/a/blobs/{ABSENT}").status == 404
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"POST /v2/cut/blobs/uploads/?digest={digest.of(b'12345')}",
+        "PUT /v2/cut/manifests/t",
+    ],
+)
+@pytest.mark.parametrize("declared", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+def test_a_short_body_leaves_nothing(registry: Serving, client: Client, head: str, declared: str) -> None:
+    """Not even if what came has the digest: it is not what was announced."""
+    host, _, port = registry.address.partition(":")
+    with socket.create_connection((host, int(port)), 20) as connection:
+        connection.sendall(request(head, declared) + (b"5\r\n12345" if "chunked" in declared else b"12345"))
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+    assert client("GET", f"/v2/cut/blobs/{digest.of(b'12345')}").status == 404
+    assert client("GET", "/v2/cut/manifests/t").status == 404
+    while list((registry.storage / "docker/registry/v2/repositories").glob("cut/_uploads/*")):
+        pass  # until the server has seen that nothing more comes
+
+
+def test_a_body_longer_than_announced(registry: Serving, client: Client) -> None:
+    """What is over is no part of it, but a request of its own that nobody understands: the connection ends."""
+    name = digest.of(b"12345")
+    head = f"POST /v2/over/blobs/uploads/?digest={name} HTTP/1.1\r\nHost: registry\r\nContent-Length: 5\r\n\r\n"
+    raw(registry, head.encode() + b"1234567890\r\n\r\n")
+    found = client("GET", f"/v2/over/blobs/{name}")
+    assert found.status == 404 or found.body == b"12345"
+    assert client("GET", f"/v2/over/blobs/{digest.of(b'1234567890')}").status == 404
+
+
+@pytest.mark.parametrize(
+    "body", [b"zz\r\n12345\r\n0\r\n\r\n", b"-5\r\n12345\r\n0\r\n\r\n", b"5\r\n1234567890\r\n0\r\n\r\n"]
+)
+def test_chunks_that_lie(registry: Serving, client: Client, body: bytes) -> None:
+    head = request(f"POST /v2/chunks/blobs/uploads/?digest={digest.of(b'12345')}", "Transfer-Encoding: chunked")
+    assert raw(registry, head + body).split()[1:2] in ([b"400"], [])
+    assert client("GET", f"/v2/chunks/blobs/{digest.of(b'12345')}").status == 404
+
+
 def test_a_body_that_breaks_off(registry: Serving, client: Client) -> None:
     """What came before is there, and the upload goes on behind it."""
     data = os.urandom(900_000)
@@ -185,6 +232,29 @@ def test_one_waits_for_nobody(registry: Serving, client: Client) -> None:
         assert client("GET", "/v2/").status == 200
 
 
+@pytest.mark.parametrize("said", [b"", b"GET /v2/", b"GET /v2/ HTTP/1.1\r\nX: "])
+def test_who_never_says_what_he_wants_is_hung_up_on(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slowly the bytes drip in, they have to make a request in time."""
+    monkeypatch.setattr(server, "_KEEP_ALIVE", 0.3)
+
+    async def test() -> None:
+        connections = server._Connections(Service(Memory(), Settings(), b"secret"))
+        ours, theirs = socket.socketpair()
+        await asyncio.get_running_loop().connect_accepted_socket(connections, theirs)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        writer.write(said)
+        ended = asyncio.create_task(reader.read())
+        while not (await asyncio.wait([ended], timeout=0.02))[0]:
+            if said:
+                writer.write(b"x")
+        with contextlib.suppress(ConnectionError):  # of a byte that came too late
+            assert await ended == b""
+        writer.close()
+        await connections.shutdown(0)
+
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
 def test_indexes_that_name_each_other_are_impossible(client: Client) -> None:
     client.blob("loop", b"{}")
     value = {"schemaVersion": 2, "manifests": [{"mediaType": "a/b", "digest": ABSENT, "size": 1}]}
@@ -214,6 +284,11 @@ def test_two_bodies_for_one_upload_never_mix(registry: Serving, client: Client) 
     assert path.read_bytes() in bodies
 
 
+def files(folder: pathlib.Path) -> set[str]:
+    """Return the files that may be seen: what is left of an upload is not."""
+    return {str(path) for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.mark.root
 def test_a_full_disk(tmp_path: pathlib.Path) -> None:
     """Nothing becomes visible, and the room is free again."""
@@ -231,24 +306,45 @@ def test_a_full_disk(tmp_path: pathlib.Path) -> None:
                 assert client("GET", f"/v2/a/blobs/{digest.of(data)}").status == 404
                 room = os.statvfs(folder)
                 assert room.f_bavail * room.f_bsize > 3 << 20
-            client.image("a", "1")
+            name = client.image("a", "1")
+            client.blob("a", b"{}")
+            before = files(folder)
+            with open(folder / "rest", "wb", buffering=0) as rest, contextlib.suppress(OSError):
+                while rest.write(bytes(4096)):
+                    pass
+            data = json.dumps(image(b"{}", annotations={"a": "x" * 100_000})).encode()
+            for method, path in (("PUT", "manifests/1"), ("POST", f"blobs/uploads/?digest={digest.of(data)}")):
+                reply = client(method, f"/v2/a/{path}", data)
+                assert (reply.status, reply.code) == (507, "UNAVAILABLE")
+            assert client("HEAD", "/v2/a/manifests/1").headers["Docker-Content-Digest"] == name
+            os.unlink(folder / "rest")
+            assert files(folder) == before
+            client.image("a", "2")
             client.close()
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_what_is_under_way_is_finished(tmp_path: pathlib.Path) -> None:
+    """It is finished to its last byte, also if that comes when all others have been hung up on."""
     with serving(tmp_path, "--workers", "1") as registry:
         client = Client(registry.address)
         at = client.upload("last")
         host, _, port = registry.address.partition(":")
         with socket.create_connection((host, int(port)), 20) as connection:
-            connection.sendall(request(f"PUT {at}&digest={digest.of(b'in time')}", "Content-Length: 7") + b"in ")
-            assert client("GET", at).status == 204  # the other one has been taken
-            os.kill(registry.pid, signal.SIGTERM)
+            head = request(f"PUT {at}&digest={digest.of(b'in time')}", "Content-Length: 7", connection="keep-alive")
+            connection.sendall(head + b"in ")
+            with socket.create_connection((host, int(port)), 20) as idle:
+                idle.sendall(request(f"GET {at}", connection="keep-alive"))
+                assert idle.recv(1000).split()[1] == b"204"  # and the other one has been taken
+                os.kill(registry.pid, signal.SIGTERM)
+                while idle.recv(1000):
+                    pass
             connection.sendall(b"time")
-            assert connection.recv(1000).split()[1] == b"201"
-        assert registry.stop() == 0
+            reply = connection.recv(1000)
+            assert (reply.split()[1], b"\r\nConnection: close\r\n" in reply) == (b"201", True)
+            assert connection.recv(1000) == b""
+        assert registry.ended() == 0
         client.close()
 
 

@@ -215,8 +215,11 @@ class TestRepair:
         one = client.image("a", "2", subject=descriptor(subject, mediatypes.OCI_MANIFEST))
         path = f"/v2/a/referrers/{digest.of(subject)}"
         assert [row["digest"] for row in client("GET", path).json["manifests"]] == [one]
-        for found in (top / "repositories/a/_referrers").rglob("sha256-*"):
-            found.unlink()
+        (noted,) = (top / "repositories/a/_referrers").rglob("sha256-*")
+        for damage in (b"", b'{"digest":"\xff"}', b"[" * 5000):
+            noted.write_bytes(damage)
+            assert client("GET", path).json["manifests"] == []
+        noted.unlink()
         assert client("GET", path).json["manifests"] == []
         problems(storage, repair=True)
         assert [Digest(row["digest"]) for row in client("GET", path).json["manifests"]] == [one]

@@ -24,6 +24,15 @@ def test_base(client: Client) -> None:
     assert client("POST", "/v2/").code == "UNSUPPORTED"
 
 
+def test_extensions(client: Client) -> None:
+    """What is said to be there is there."""
+    rows = client("GET", "/v2/_oci/ext/discover").json["extensions"]
+    assert [row["name"] for row in rows] == ["_oci", "_catalog"]
+    for row in rows:
+        assert row["url"].startswith("https://")
+        assert [client("GET", path).status for path in row["endpoints"]] == [200]
+
+
 class TestBlobs:
     def test_get_and_head(self, client: Client) -> None:
         for data in (b"", b"small", bytes(range(256)) * 1000):
@@ -211,6 +220,16 @@ class TestManifests:
     def test_what_is_none(self, client: Client, data: bytes, kind: str) -> None:
         reply = client("PUT", "/v2/man/bad/manifests/t", data, Content_Type=kind)
         assert (reply.status, reply.code) == (400, "MANIFEST_INVALID")
+
+    def test_layers_that_are_elsewhere(self, client: Client) -> None:
+        client.blob("man/else", b"{}")
+        value = image(b"{}", b"x")
+        value["layers"][0]["mediaType"] = mediatypes.OCI_FOREIGN_LAYER  # type: ignore[index]
+        reply = client("PUT", "/v2/man/else/manifests/t", json.dumps(value).encode())
+        assert (reply.status, "not distributable" in reply.headers["Warning"]) == (201, True)
+        client.image("man/else", "u")
+        reply = client("PUT", "/v2/man/else/manifests/u", client("GET", "/v2/man/else/manifests/u").body)
+        assert (reply.status, "Warning" in reply.headers) == (201, False)
 
     def test_size(self, client: Client) -> None:
         client.blob("man/large", b"{}")

@@ -1,13 +1,12 @@
 """What tests of the client get: registries, Debian's and ours, and clients whose patience is short."""
 
-import os
 import pathlib
 from collections.abc import Iterator
 
 import pytest
-from tests import peers, traces
-from tests.registry.distribution import Distribution, Running
-from tests.registry.serving import serving
+from tests import traces
+from tests.registry import either
+from tests.registry.distribution import Running
 
 from lamina.oci import reference
 from lamina.remote.client import Client
@@ -22,17 +21,11 @@ def tidy(tmp_path: pathlib.Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=["docker-registry", "lamina"])
+@pytest.fixture(scope="module", params=either.NAMES)
 def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Debian's docker-registry, and ours, open to all."""
-    folder = tmp_path_factory.mktemp("registry")
-    if request.param == "lamina":
-        with serving(folder, delete=True) as ours:
-            yield ours
-    else:
-        peers.need(Distribution.missing())
-        with Distribution(os.path.join(folder, "registry")) as theirs:
-            yield theirs
+    with either.running(request.param, tmp_path_factory.mktemp("registry")) as found:
+        yield found
 
 
 @pytest.fixture

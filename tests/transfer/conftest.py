@@ -5,10 +5,10 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests import peers, traces
+from tests import traces
 from tests.cli.place import Lamina
-from tests.registry.distribution import Distribution, Running
-from tests.registry.serving import serving
+from tests.registry import either
+from tests.registry.distribution import Running
 from tests.transfer import samples
 
 from lamina.engine import Engine
@@ -21,16 +21,11 @@ def tidy(tmp_path: pathlib.Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["docker-registry", "lamina"])
+@pytest.fixture(params=either.NAMES)
 def registry(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Running]:
     """Debian's docker-registry, and ours, new and open to all."""
-    if request.param == "lamina":
-        with serving(tmp_path, delete=True) as ours:
-            yield ours
-    else:
-        peers.need(Distribution.missing())
-        with Distribution(os.path.join(tmp_path, "registry")) as theirs:
-            yield theirs
+    with either.running(request.param, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ..content.contract import ContentNotFound, Source
+from ..decoding import NOT_JSON
 from ..errors import InvalidArgument
 from ..oci import codec, config, digest, mediatypes
 from ..oci.digest import Digest
@@ -56,7 +57,7 @@ class DockerArchive(Source):
         where = f"{MANIFEST} of {self._members.where}"
         try:
             return msgspec.json.decode(read(self._members, MANIFEST, _LIMIT), type=list[Item])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise InvalidArchive(f"invalid archive: {where}: {error}") from error
 
     def manifest(self, item: Item) -> Manifest:

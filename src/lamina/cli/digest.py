@@ -19,13 +19,10 @@ def parser(summary: str) -> Parser:
 def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command."""
     from ..content import choosing
-    from ..oci import platform, reference
-    from ..remote.registry import Registry
+    from ..oci import platform
 
-    named = reference.parse(options.arguments[0]).tagged()
-    with registries.client(shell) as client:
-        repository = Registry(named, client)
-        found = repository.resolve(named.digest or named.tag)
+    with registries.repository(shell, options.arguments[0]) as (repository, meant):
+        found = repository.resolve(meant)
         if options.platform:
             found = choosing.choose(repository, found, platform.parse(options.platform))[-1]
     shell.line(found.digest)

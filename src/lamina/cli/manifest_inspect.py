@@ -22,13 +22,10 @@ def parser(summary: str) -> Parser:
 def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command."""
     from ..content import choosing
-    from ..oci import platform, reference
-    from ..remote.registry import Registry
+    from ..oci import platform
 
-    named = reference.parse(options.arguments[0]).tagged()
-    with registries.client(shell, named.domain if options.insecure else "") as client:
-        repository = Registry(named, client)
-        found, raw = repository.fetch(named.digest or named.tag)
+    with registries.repository(shell, options.arguments[0], insecure=options.insecure) as (repository, meant):
+        found, raw = repository.fetch(meant)
         if options.platform:
             found = choosing.choose(repository, found, platform.parse(options.platform))[-1]
             _, raw = repository.fetch(found.digest)

@@ -20,16 +20,12 @@ def parser(summary: str) -> Parser:
 
 def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command."""
-    from ..oci import reference
     from ..remote import referrers
-    from ..remote.registry import Registry
     from ..render.table import Table
     from ..render.units import size
 
-    named = reference.parse(options.arguments[0]).tagged()
-    with registries.client(shell) as client:
-        repository = Registry(named, client)
-        subject = repository.resolve(named.digest or named.tag).digest
+    with registries.repository(shell, options.arguments[0]) as (repository, meant):
+        subject = repository.resolve(meant).digest
         rows = [
             {
                 "Digest": found.digest,

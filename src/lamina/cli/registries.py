@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ..remote.client import Client
     from ..remote.dockerconfig import DockerConfig
     from ..remote.drafts import Drafts
+    from ..remote.registry import Registry
     from ..remote.settings import Settings
     from .parser import Parser
     from .shell import Shell
@@ -52,6 +53,17 @@ def client(shell: "Shell", insecure: str = "") -> "Iterator[Client]":
         how = msgspec.structs.replace(how, insecure=(*how.insecure, insecure))
     with Client(how, keychain(shell)) as found:
         yield found
+
+
+@contextmanager
+def repository(shell: "Shell", text: str, *, insecure: bool = False) -> "Iterator[tuple[Registry, str]]":
+    """Open the repository of an image, as the user; yield it, and the digest or the tag that is meant there."""
+    from ..oci import reference
+    from ..remote.registry import Registry
+
+    named = reference.parse(text).tagged()
+    with client(shell, named.domain if insecure else "") as found:
+        yield Registry(named, found), named.digest or named.tag
 
 
 def insecure(parser: "Parser") -> None:

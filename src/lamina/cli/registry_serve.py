@@ -49,8 +49,24 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     from ..registry import running
 
     settings = _settings(options)
+    _tell(settings.log_level)
     running.run(settings, lambda address: shell.warn(f"serving {settings.storage} on {address}"), _log)
     return 0
+
+
+def _tell(level: str) -> None:
+    """Let what the registry has to say to its operator go to standard error."""
+    import logging
+    import time
+
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    log = logging.getLogger("lamina.registry")
+    log.setLevel(level.upper())
+    log.addHandler(handler)
+    log.propagate = False
 
 
 def _log(lines: bytes) -> None:

@@ -17,6 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from .. import sealed
+from ..decoding import NOT_JSON
 from ..errors import Conflict, InvalidArgument, NotFound, NotSupported
 from ..files import fsync, syncfs
 from ..lock import Lease, claims
@@ -458,5 +459,5 @@ def _read(path: str, kind: type[T]) -> T | None:
     try:
         with open(path, "rb") as file:
             return msgspec.json.decode(file.read(_LIMIT), type=kind)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (OSError, *NOT_JSON):
         return None

@@ -13,6 +13,7 @@ from ..containers import health
 from ..containers.commits import Base, Statement, commit
 from ..containers.life import Containers
 from ..containers.records import LIVE, Record, State
+from ..decoding import NOT_JSON
 from ..errors import LaminaError
 from ..events import Problem, Report
 from ..oci import config, digest, reference, times
@@ -110,7 +111,7 @@ def users(all_containers: Containers) -> Iterator[User]:
         try:
             with open(os.path.join(folder, name, "config.v2.json"), "rb") as file:
                 found = msgspec.json.decode(file.read(_LIMIT), type=_DockerContainer)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (OSError, *NOT_JSON):
             continue
         yield User(found.id, found.image, False)  # no dockerd runs while we change its store
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from ..decoding import NOT_JSON
 from ..oci import digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
@@ -113,7 +114,7 @@ def _read(path: str, kind: type[_Value]) -> _Value | None:
     try:
         with open(path, "rb") as file:
             return msgspec.json.decode(file.read(_LIMIT), type=kind)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (OSError, *NOT_JSON):
         return None
 
 

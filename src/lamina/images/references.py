@@ -7,6 +7,7 @@ from functools import cache
 
 import msgspec
 
+from ..decoding import NOT_JSON
 from ..errors import DataLoss, InvalidArgument
 from ..files import replace
 from ..oci.digest import Digest
@@ -103,7 +104,7 @@ class References:
             raise ReferencesDamaged(f"{self._path} cannot be read: {error.strerror}") from error
         try:
             return msgspec.json.decode(raw, type=_File)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             what = f"{self._path} is damaged ({error}); images are still there by id; move the file away to go on"
             raise ReferencesDamaged(what) from error
 

@@ -90,11 +90,11 @@ def parse(text: str) -> Reference:
     domain, path = _split_domain(rest)
     if len(domain) + 1 + len(path) > _MAX_NAME:
         raise InvalidReference(text, f"repository name must not be longer than {_MAX_NAME} characters")
-    if not _path().fullmatch(path.lower()) or not _domain().fullmatch(domain):
+    if not is_path(path.lower()) or not _domain().fullmatch(domain):
         raise InvalidReference(text)
     if path != path.lower():
         raise InvalidReference(text, f"repository name ({path}) must be lowercase")
-    if tag is not None and not _tag().fullmatch(tag):
+    if tag is not None and not is_tag(tag):
         raise InvalidReference(text, "a tag has up to 128 of the characters A-Z a-z 0-9 _ . -")
     return Reference(domain, path, tag or "", content)
 
@@ -102,6 +102,16 @@ def parse(text: str) -> Reference:
 def is_host(text: str) -> bool:
     """Tell whether a text may be a domain, with a port or without."""
     return bool(_domain().fullmatch(text))
+
+
+def is_path(text: str) -> bool:
+    """Tell whether a text is a repository's name within its registry; of any length."""
+    return bool(_path().fullmatch(text))
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether a text is a tag."""
+    return bool(_tag().fullmatch(text))
 
 
 def _require_digest(text: str, content: str) -> None:

@@ -9,8 +9,6 @@ import msgspec
 from ..oci import times
 from .calls import Call
 
-_DELAY = 0.05  # seconds that lines are kept back, to be written together
-
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request."""
@@ -32,10 +30,12 @@ class AccessLog:
 
     Args:
         write: takes whole lines.
+        delay: seconds that lines are kept back, to be written together; without, each is written before its answer.
     """
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], None], delay: float) -> None:
         self._write = write
+        self._delay = delay
         self._lines: list[bytes] = []
         self._encoder = msgspec.json.Encoder()
 
@@ -54,8 +54,10 @@ class AccessLog:
             user=call.user,
         )
         self._lines.append(self._encoder.encode(line))
-        if len(self._lines) == 1:
-            asyncio.get_running_loop().call_later(_DELAY, self.close)
+        if not self._delay:
+            self.close()
+        elif len(self._lines) == 1:
+            asyncio.get_running_loop().call_later(self._delay, self.close)
 
     def happened(self, action: str, call: Call, target: dict[str, object]) -> None:
         pass

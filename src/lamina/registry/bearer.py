@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from ..errors import InvalidArgument
+from ..oci.reference import is_path
 from .calls import Call
 from .codes import Unauthorized
 from .settings import TokenAccess
@@ -30,10 +31,14 @@ class Bearer:
     Args:
         settings: what clients are told, and what tokens must say.
         keys: the keys that tokens may be signed with, by their ids; without an id all are tried.
+
+    Raises:
+        InvalidArgument: an algorithm is not offered.
     """
 
     def __init__(self, settings: TokenAccess, keys: Mapping[str, Any]) -> None:
         self._settings = settings
+        self._algorithms = _algorithms(settings)
         self._keys = keys
         self._known: OrderedDict[str, tuple[float, str, Grants]] = OrderedDict()
 
@@ -43,7 +48,7 @@ class Bearer:
             raise self._unauthorized(call, kind, name, actions, "")
         try:
             user, grants = self._verified(token.strip())
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, OverflowError) as error:
             raise self._unauthorized(call, kind, name, actions, "invalid_token") from error
         granted = grants.get((kind, name), frozenset())
         if actions and not granted.issuperset(actions) and "*" not in granted:
@@ -69,7 +74,7 @@ class Bearer:
                 return jwt.decode(
                     token,
                     key,
-                    algorithms=ALGORITHMS,
+                    algorithms=self._algorithms,
                     audience=self._settings.service,
                     issuer=self._settings.issuer,
                     leeway=_LEEWAY,
@@ -85,7 +90,7 @@ class Bearer:
             realm = origin(call) + realm
         parts = [f'realm="{realm}"', f'service="{self._settings.service}"']
         if actions:
-            parts.append(f'scope="{kind}:{name}:{",".join(actions)}"')
+            parts.append(f'scope="{kind}:{name}:{",".join(actions)}{_source(call)}"')
         if error:
             parts.append(f'error="{error}"')
         detail = [{"Type": kind, "Name": name, "Action": action} for action in actions]
@@ -96,12 +101,25 @@ class Bearer:
         )
 
 
+def _source(call: Call) -> str:
+    """Return the scope that a mount asks for besides that of its own repository."""
+    source = call.query("from") if call.query("mount") else ""
+    return f" repository:{source}:pull" if is_path(source) else ""
+
+
 def origin(call: Call) -> str:
     """Return the scheme and the host that a client has called."""
     headers = call.request.headers
     scheme = headers.get("X-Forwarded-Proto", "") or call.request.scheme
     host = headers.get("X-Forwarded-Host", "") or call.request.host
     return call.service.settings.host or f"{'https' if scheme == 'https' else 'http'}://{host}"
+
+
+def _algorithms(settings: TokenAccess) -> list[str]:
+    for name in settings.algorithms:
+        if name not in ALGORITHMS:
+            raise InvalidArgument(f"tokens cannot be signed with {name!r}: expected {', '.join(ALGORITHMS)}")
+    return list(settings.algorithms) or ALGORITHMS
 
 
 def _grants(access: object) -> Grants:

@@ -4,6 +4,7 @@ The order is that of a walk over folders: component by component, by bytes. A re
 `_manifests`, which sorts between digits and letters: `a/1`, `a`, `a/b`, `a-b`.
 """
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator
 
 from .contract import Storage
@@ -31,13 +32,14 @@ async def folders(storage: Storage) -> AsyncIterator[str]:
 
 
 async def _walk(storage: Storage, here: tuple[str, ...], after: tuple[str, ...]) -> AsyncIterator[str]:
-    for child in await storage.names("/".join(here)):
-        path = (*here, child)
-        if path < after[: len(path)] or path == after:
-            continue
-        if child == _MARK:
-            if here:
+    """Yield the repositories in a folder, those behind a path below it."""
+    names = await storage.names("/".join(here))
+    for at in range(bisect_left(names, after[0]) if after else 0, len(names)):
+        name = names[at]
+        rest = after[1:] if after and name == after[0] else ()
+        if name == _MARK:
+            if here and after[:1] != (_MARK,):
                 yield "/".join(here)
-        elif not child.startswith("_"):
-            async for name in _walk(storage, path, after):
-                yield name
+        elif not name.startswith("_"):
+            async for found in _walk(storage, (*here, name), rest):
+                yield found

@@ -1,207 +1,17 @@
-"""The configuration file: YAML or TOML, with CNCF distribution's names where the meaning is the same.
-
-What lamina alone has stands below `lamina`. What distribution has and lamina does without is passed over (caches, the
-health of other things, redirects); a name that neither knows is an error.
-"""
+"""The configuration file, YAML or TOML, and the settings that it means; see `sections` for what it may say."""
 
 import re
-from typing import Any
 
 import msgspec
 
 from ..errors import InvalidArgument
+from . import warning
+from .sections import REFUSED, File, Folder, HttpTls, Storage, Target, Token
 from .settings import Endpoint, Issuer, Settings, Tls, TokenAccess
 
 _LIMIT = 1 << 20
+_OFF: tuple[object, ...] = (False, {}, [], {"enabled": False})
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A mapping of the file; a name that it does not have is an error."""
-
-
-class Switch(Section, frozen=True):
-    """Something on or off."""
-
-    enabled: bool = False
-
-
-class Log(Section, frozen=True):
-    """`log`."""
-
-    accesslog: dict[str, bool] = {}
-    level: str = "info"
-    formatter: str = "json"
-    fields: dict[str, Any] = {}
-    hooks: Any = None
-
-
-class Folder(Section, frozen=True):
-    """`storage.filesystem`."""
-
-    rootdirectory: str = "/var/lib/registry"
-    maxthreads: int = 0
-
-
-class Purging(Section, frozen=True):
-    """`storage.maintenance.uploadpurging`."""
-
-    enabled: bool = True
-    age: str = "168h"
-    interval: str = "24h"
-    dryrun: bool = False
-
-
-class Maintenance(Section, frozen=True):
-    """`storage.maintenance`."""
-
-    uploadpurging: Purging = Purging()
-    readonly: Switch = Switch()
-
-
-class Storage(Section, frozen=True):
-    """`storage`."""
-
-    filesystem: Folder | None = None
-    inmemory: Any = msgspec.UNSET  # null is how distribution writes it
-    delete: Switch = Switch()
-    maintenance: Maintenance = Maintenance()
-    cache: Any = None
-    redirect: Any = None
-    tag: Any = None
-
-
-class Htpasswd(Section, frozen=True):
-    """`auth.htpasswd`."""
-
-    path: str
-    realm: str = "Registry"
-
-
-class Token(Section, frozen=True):
-    """`auth.token`."""
-
-    realm: str
-    service: str
-    issuer: str
-    jwks: str = ""
-    rootcertbundle: str = ""
-    autoredirect: bool = False
-    signingalgorithms: list[str] = []
-
-
-class Auth(Section, frozen=True):
-    """`auth`."""
-
-    htpasswd: Htpasswd | None = None
-    token: Token | None = None
-
-
-class HttpTls(Section, frozen=True):
-    """`http.tls`."""
-
-    certificate: str
-    key: str
-    clientcas: list[str] = []
-    minimumtls: str = ""
-
-
-class Debug(Section, frozen=True):
-    """`http.debug`."""
-
-    addr: str = ""
-    prometheus: dict[str, Any] = {}
-
-
-class Http(Section, frozen=True):
-    """`http`."""
-
-    addr: str = "127.0.0.1:5000"
-    net: str = "tcp"
-    prefix: str = "/"
-    host: str = ""
-    secret: str = ""
-    relativeurls: bool = False
-    draintimeout: str = "60s"
-    tls: HttpTls | None = None
-    headers: dict[str, list[str]] = {}
-    debug: Debug = Debug()
-    http2: Any = None
-
-
-class Ignore(Section, frozen=True):
-    """`notifications.endpoints[].ignore`."""
-
-    mediatypes: list[str] = []
-    actions: list[str] = []
-
-
-class Target(Section, frozen=True):
-    """`notifications.endpoints[]`."""
-
-    name: str
-    url: str
-    disabled: bool = False
-    headers: dict[str, list[str]] = {}
-    timeout: str = "1s"
-    threshold: int = 5
-    backoff: str = "1s"
-    ignoredmediatypes: list[str] = []
-    ignore: Ignore = Ignore()
-
-
-class Notifications(Section, frozen=True):
-    """`notifications`."""
-
-    endpoints: list[Target] = []
-    events: Any = None
-
-
-class Validation(Section, frozen=True):
-    """`validation`: `disabled` takes manifests that name what the repository has not."""
-
-    disabled: bool = False
-    manifests: Any = None
-
-
-class Catalog(Section, frozen=True):
-    """`catalog`, and `tags` alike."""
-
-    maxentries: int = 1000
-
-
-class Rights(Section, frozen=True):
-    """`lamina.issuer`: who may do what, by user, pattern of repositories, and actions; see `Issuer`."""
-
-    rights: dict[str, dict[str, list[str]]]
-    lifetime: str = "5m"
-
-
-class Own(Section, frozen=True):
-    """`lamina`."""
-
-    maxmanifest: int = 4 << 20
-    maxblob: int = 0
-    maxuploads: int = 0
-    idle: str = "60s"
-    uploadtime: str = "0s"
-    workers: int = 0
-    issuer: Rights | None = None
-
-
-class File(Section, frozen=True):
-    """The file."""
-
-    version: str | float = "0.1"
-    log: Log = Log()
-    storage: Storage = Storage()
-    auth: Auth = Auth()
-    http: Http = Http()
-    notifications: Notifications = Notifications()
-    validation: Validation = Validation()
-    catalog: Catalog = Catalog()
-    health: Any = None
-    lamina: Own = Own()
 
 
 def read(path: str) -> Settings:
@@ -222,7 +32,7 @@ def parse(data: bytes, *, toml: bool) -> File:
     """Return the sections of a text.
 
     Raises:
-        InvalidArgument: it is neither YAML nor TOML.
+        InvalidArgument: it is neither YAML nor TOML, or asks for what is not offered.
         msgspec.ValidationError: a value is not what its place asks for.
     """
     import tomllib  # noqa: PLC0415 - only where there is a file
@@ -233,14 +43,29 @@ def parse(data: bytes, *, toml: bool) -> File:
         found = tomllib.loads(data.decode()) if toml else yaml.safe_load(data)
     except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidArgument(" ".join(str(error).split())) from error
+    for name in REFUSED:
+        _refuse(found, name)
     return msgspec.convert(found or {}, File)
+
+
+def _refuse(sections: object, name: str) -> None:
+    """Take a name that is switched off from its section.
+
+    Raises:
+        InvalidArgument: it is not switched off.
+    """
+    *above, last = name.split(".")
+    for each in above:
+        sections = sections.get(each) if isinstance(sections, dict) else None
+    if isinstance(sections, dict) and sections.pop(last, False) not in _OFF:
+        raise InvalidArgument(f"{name} is not offered: {REFUSED[name]}")
 
 
 def settings(file: File) -> Settings:
     """Return what a file means.
 
     Raises:
-        InvalidArgument: a duration is none.
+        InvalidArgument: a duration is none, or a header or a warning cannot be sent.
     """
     http, own, purging = file.http, file.lamina, file.storage.maintenance.uploadpurging
     return Settings(
@@ -256,22 +81,27 @@ def settings(file: File) -> Settings:
         max_blob=own.maxblob,
         max_uploads=own.maxuploads,
         max_page=file.catalog.maxentries,
+        max_tags=file.tags.maxtags,
         idle=seconds(own.idle),
         upload_time=seconds(own.uploadtime),
         drain=seconds(http.draintimeout),
         workers=own.workers,
-        headers={name: ", ".join(values) for name, values in http.headers.items()},
-        tls=Tls(http.tls.certificate, http.tls.key, tuple(http.tls.clientcas)) if http.tls else None,
+        headers={name: _header(name, values) for name, values in http.headers.items()},
+        warnings=warning.checked(own.warnings),
+        tls=_tls(http.tls) if http.tls else None,
         htpasswd=file.auth.htpasswd.path if file.auth.htpasswd else "",
         realm=file.auth.htpasswd.realm if file.auth.htpasswd else "Registry",
         token=_token(file.auth.token),
         issuer=Issuer(own.issuer.rights, int(seconds(own.issuer.lifetime))) if own.issuer else None,
-        access_log=not file.log.accesslog.get("disabled", False),
+        access_log=not file.log.accesslog.disabled,
+        log_delay=seconds(own.logdelay),
+        log_level=file.log.level,
         debug_address=http.debug.addr,
-        metrics=bool(http.debug.prometheus.get("enabled", False)),
+        metrics=http.debug.prometheus.path if http.debug.prometheus.enabled else "",
         purge=purging.enabled,
         purge_age=seconds(purging.age),
         purge_interval=seconds(purging.interval),
+        purge_dry=purging.dryrun,
         endpoints=tuple(_endpoint(target) for target in file.notifications.endpoints if not target.disabled),
     )
 
@@ -296,10 +126,23 @@ def _folder(storage: Storage) -> str:
     return (storage.filesystem or Folder()).rootdirectory
 
 
+def _header(name: str, values: list[str]) -> str:
+    text = ", ".join(values)
+    if not name.replace("-", "").isalnum() or not name.isascii() or not text.isprintable():
+        raise InvalidArgument(f"http.headers has {name!r}: {text!r}, which is no header")
+    return text
+
+
+def _tls(tls: HttpTls) -> Tls:
+    return Tls(tls.certificate, tls.key, tuple(tls.clientcas), tls.minimumtls)
+
+
 def _token(token: Token | None) -> TokenAccess | None:
     if token is None:
         return None
-    return TokenAccess(token.realm, token.service, token.issuer, token.jwks, token.rootcertbundle)
+    realm = token.autoredirectpath if token.autoredirect else token.realm
+    algorithms = tuple(token.signingalgorithms)
+    return TokenAccess(realm, token.service, token.issuer, token.jwks, token.rootcertbundle, algorithms)
 
 
 def _endpoint(target: Target) -> Endpoint:

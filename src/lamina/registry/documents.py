@@ -36,7 +36,12 @@ class Document(msgspec.Struct, frozen=True, rename="camel"):
         """What its repository must have, config first; layers that are fetched from elsewhere are left out."""
         if self.config is None:
             return ()
-        return (self.config, *(layer for layer in self.layers or () if not layer.media_type.startswith(_ELSEWHERE)))
+        return (self.config, *(layer for layer in self.layers or () if not _is_elsewhere(layer)))
+
+    @property
+    def has_foreign(self) -> bool:
+        """Whether it has layers that are fetched from elsewhere (image-spec, Non-Distributable Layers: deprecated)."""
+        return any(map(_is_elsewhere, self.layers or ()))
 
     @property
     def children(self) -> tuple[Descriptor, ...]:
@@ -47,6 +52,10 @@ class Document(msgspec.Struct, frozen=True, rename="camel"):
     def type_as_referrer(self) -> str:
         """The artifact type that it is listed with among referrers (distribution-spec, Listing Referrers)."""
         return self.artifact_type or (self.config.media_type if self.config is not None else "")
+
+
+def _is_elsewhere(layer: Descriptor) -> bool:
+    return layer.media_type.startswith(_ELSEWHERE)
 
 
 def parse(data: bytes) -> Document:

@@ -23,6 +23,17 @@ class Move(NamedTuple):
     target: str
 
 
+class Wish(NamedTuple):
+    """What is to be on disk: files that are moved, then files that are written at their paths, each whole.
+
+    `there` are paths of files that are in place already, by another's doing: their names may not be on disk yet.
+    """
+
+    files: Sequence[tuple[str, bytes]]
+    moves: Sequence[Move] = ()
+    there: Sequence[str] = ()
+
+
 class Folders:
     """The folders below `top`, and what this process knows to be on disk of them.
 
@@ -55,23 +66,26 @@ class Folders:
         if len(self._known) > _MOST:
             self._known.clear()
 
-    def place(self, files: Sequence[tuple[str, bytes]], moves: Sequence[Move] = ()) -> None:
-        """Move files, then put files at their paths, in this order, each whole.
+    def place(self, wish: Wish) -> None:
+        """Fulfil a wish, in its order.
 
         All bytes are on disk before the first name is seen, and all names when the call returns. A failure leaves no
         temporary file.
         """
         for attempt in range(_TRIES):
             try:
-                self._place(files, [move for move in moves if os.path.exists(move.source)] if attempt else moves)
+                self._place(wish)
                 return
             except FileNotFoundError:  # another one removed a folder meanwhile
                 self._known.clear()
+                wish = wish._replace(moves=[move for move in wish.moves if os.path.exists(move.source)])
                 if attempt == _TRIES - 1:
                     raise
 
-    def _place(self, files: Sequence[tuple[str, bytes]], moves: Sequence[Move]) -> None:
-        folders = [os.path.dirname(path) for path in (*(move.target for move in moves), *(path for path, _ in files))]
+    def _place(self, wish: Wish) -> None:
+        files, moves = wish.files, wish.moves
+        paths = [*(move.target for move in moves), *(path for path, _ in files), *wish.there]
+        folders = [os.path.dirname(path) for path in paths]
         unsure = [each for folder in folders for each in self.make(folder)]
         temporaries: list[tuple[int, str]] = []
         try:

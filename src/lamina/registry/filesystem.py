@@ -15,6 +15,7 @@ from ..oci.digest import Digest, is_hex, split
 from . import durable, paths, threads
 from .bodies import Body
 from .contract import Blob, Missing, Storage, Upload
+from .durable import Wish
 from .grouping import Grouping
 from .incoming import Incoming
 from .listing import Listings
@@ -49,7 +50,7 @@ class Filesystem(Storage):
             os.close(fd)
 
     async def write(self, documents: Sequence[tuple[str, bytes]]) -> None:
-        await self._grouping.place([(f"{self._repositories}/{path}", data) for path, data in documents])
+        await self._grouping.place(Wish(self._files(documents)))
 
     async def remove(self, path: str) -> None:
         await threads.run(self._remove, f"{self._repositories}/{path}")
@@ -80,7 +81,9 @@ class Filesystem(Storage):
             raise Missing(f"there is no {path}") from None
 
     async def names(self, folder: str) -> list[str]:
-        return self._listings.names(f"{self._repositories}/{folder}")
+        path = f"{self._repositories}/{folder}"
+        found = self._listings.at_hand(path)
+        return found if found is not None else await threads.run(self._listings.names, path)
 
     async def size(self, digest: Digest) -> int:
         try:
@@ -95,10 +98,14 @@ class Filesystem(Storage):
             raise _no_blob(digest) from None
 
     async def put(self, digest: Digest, data: bytes, documents: Sequence[tuple[str, bytes]] = ()) -> None:
-        files = [(f"{self._repositories}/{path}", text) for path, text in documents]
+        path, files = self._data(digest), self._files(documents)
         if await self.touch([digest]) or await self.size(digest) != len(data):
-            files.insert(0, (self._data(digest), data))
-        await self._grouping.place(files)
+            await self._grouping.place(Wish([(path, data), *files]))
+        else:
+            await self._grouping.place(Wish(files, there=[path]))
+
+    def _files(self, documents: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        return [(f"{self._repositories}/{path}", data) for path, data in documents]
 
     async def touch(self, digests: Iterable[Digest]) -> list[Digest]:
         return [digest for digest in digests if not self._touch(digest)]

@@ -1,66 +1,61 @@
 """Group commit: what several requests want durable at the same time shares the waits for the disk."""
 
 import asyncio
-from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from . import threads
-from .durable import Folders, Move
-
-File = tuple[str, bytes]
+from .durable import Folders, Wish
 
 
-class _Wish(NamedTuple):
-    """What one request wants at its place, and who waits for it."""
+class _Waiting(NamedTuple):
+    """A wish, and who waits for it."""
 
-    files: Sequence[File]
-    moves: Sequence[Move]
+    wish: Wish
     done: "asyncio.Future[None]"
 
 
 class Grouping:
-    """Puts files at their places, as `Folders.place` does, for all who ask while the disk is busy at once."""
+    """Fulfils, as `Folders.place` does, the wishes of all who have one while the disk is busy, at once."""
 
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
-        self._waiting: list[_Wish] = []
+        self._waiting: list[_Waiting] = []
         self._working: asyncio.Task[None] | None = None
 
-    async def place(self, files: Sequence[File], moves: Sequence[Move] = ()) -> None:
-        """Move files, then put files at their paths, in this order; see `Folders.place`.
-
-        What is moved should be nearly on disk: others wait for it.
-        """
-        wish = _Wish(files, moves, asyncio.get_running_loop().create_future())
-        self._waiting.append(wish)
+    async def place(self, wish: Wish) -> None:
+        """Fulfil a wish. What it moves should be nearly on disk: others wait for it."""
+        waiting = _Waiting(wish, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
         if self._working is None:
             self._working = asyncio.create_task(self._work())
-        await threads.settle(wish.done)
+        await threads.settle(waiting.done)
 
     async def _work(self) -> None:
         """Fulfil wishes until there are none."""
         try:
             while self._waiting:
-                wishes, self._waiting = self._waiting, []
-                for wish, failure in await threads.run(self._fulfil, wishes):
+                group, self._waiting = self._waiting, []
+                for waiting, failure in await threads.run(self._fulfil, group):
                     if failure is None:
-                        wish.done.set_result(None)
+                        waiting.done.set_result(None)
                     else:
-                        wish.done.set_exception(failure)
+                        waiting.done.set_exception(failure)
         finally:
             self._working = None
 
-    def _fulfil(self, wishes: list[_Wish]) -> list[tuple[_Wish, BaseException | None]]:
-        """Place all at once; if that fails, each by itself, so that a failure is only told to whom it concerns."""
-        try:
-            self._folders.place([file for wish in wishes for file in wish.files], [m for w in wishes for m in w.moves])
-        except OSError:
-            return [(wish, self._alone(wish)) for wish in wishes]
-        return [(wish, None) for wish in wishes]
+    def _fulfil(self, group: list[_Waiting]) -> list[tuple[_Waiting, OSError | None]]:
+        """Fulfil all wishes at once; if that fails, each by itself, so that only those hear of it whom it concerns."""
+        if self._failure(
+            Wish(*(list(chain.from_iterable(part)) for part in zip(*(each.wish for each in group), strict=True)))
+        ):
+            return [(each, self._failure(each.wish)) for each in group]
+        return [(each, None) for each in group]
 
-    def _alone(self, wish: _Wish) -> OSError | None:
+    def _failure(self, wish: Wish) -> OSError | None:
+        """Fulfil a wish; return why that fails, if it does."""
         try:
-            self._folders.place(wish.files, wish.moves)
+            self._folders.place(wish)
         except OSError as error:
             return error
         return None

@@ -15,6 +15,7 @@ from ..oci.digest import Digest, split
 from . import durable, paths, threads
 from .bodies import Body
 from .contract import Busy, Missing, Upload, WrongContent, WrongOffset
+from .durable import Move, Wish
 from .grouping import Grouping
 from .hashing import NOTED, Hashes, Running, leave_note, noted, of_file
 
@@ -44,8 +45,12 @@ class Incoming:
             os.mkdir(folder)
         except FileNotFoundError:
             os.makedirs(folder)
-        _create(f"{folder}/startedat", times.rfc3339(int(time.time()) * 10**9).encode())
-        _create(f"{folder}/data", b"")
+        try:
+            _create(f"{folder}/startedat", times.rfc3339(int(time.time()) * 10**9).encode())
+            _create(f"{folder}/data", b"")
+        except OSError:  # what has no date would never be purged
+            remove_tree(folder)
+            raise
 
     def arrived(self, repository: str, identity: str) -> int:
         """Return how many bytes there are."""
@@ -84,14 +89,16 @@ class Incoming:
             if found != digest:
                 self._remove(repository, identity)
                 raise WrongContent(f"the upload has the digest {found}, not {digest}")
-            place = os.path.join(self._top, paths.blob(digest))
-            moves: list[durable.Move] = []
-            if not _is_there(f"{place}/data", size):
+            place = os.path.join(self._top, paths.blob(digest), "data")
+            wish = Wish([(os.path.join(self._repositories, path), data) for path, data in links])
+            if _is_there(place, size):
+                wish = wish._replace(there=[place])
+            else:
                 os.utime(fd)
-                moves.append(durable.Move(fd, f"{folder}/data", f"{place}/data"))
+                wish = wish._replace(moves=[Move(fd, f"{folder}/data", place)])
                 if size > _SMALL:
                     await threads.settle(threads.start(os.fsync, fd))
-            await self._grouping.place([(os.path.join(self._repositories, path), data) for path, data in links], moves)
+            await self._grouping.place(wish)
         _remove_committed(folder)
         return size
 

@@ -1,44 +1,34 @@
-"""Lists: tags, repositories, referrers (end-8, end-12, and the extension `_catalog`)."""
+"""Lists: tags, repositories, referrers (end-8, end-12, and the extension `_catalog`), and extensions."""
 
-from bisect import bisect_right
+from collections.abc import AsyncIterator
 
 import msgspec
 
 from ..oci import mediatypes
 from ..oci.manifest import Descriptor
-from . import answers, catalog, names, paths, referrers
+from . import answers, catalog, names, referrers
 from .answers import Answer
 from .calls import Call
 from .codes import PageInvalid
-from .contract import Missing
 
 _CATALOG_PAGE = 100
 _REFERRERS_BYTES = 3 << 20
+_EXTENSIONS = (
+    ("_oci", "_oci/ext/discover", "_oci.md", "The extensions that this registry has"),
+    ("_catalog", "_catalog", "README.md", "The names of all repositories, in pages"),
+)
+_DEFINED = "https://github.com/opencontainers/distribution-spec/blob/main/extensions/"
 
 
 async def tags(call: Call) -> Answer:
     """List tags by their bytes, all or a page."""
     limit, last = call.page()
-    every = await call.repository.tags()
-    at = bisect_right(every, last) if last else 0
-    most = call.service.settings.max_page
+    most = call.service.settings.max_tags
     if limit > most > 0:
         limit = most
-    page: list[str] = []
-    while at < len(every) and limit != len(page):
-        if await _is_whole(call, every[at]):
-            page.append(every[at])
-        at += 1
-    more = call.next_page(f"{call.name}/tags/list", n=limit, last=page[-1]) if at < len(every) and page else {}
-    return answers.document({"name": call.name, "tags": page}, more)
-
-
-async def _is_whole(call: Call, tag: str) -> bool:
-    try:
-        await call.service.storage.modified(paths.current(call.name, tag))
-    except Missing:
-        return False
-    return True
+    page, more = await _page(call.repository.tags(last), limit)
+    link = call.next_page(f"{call.name}/tags/list", n=limit, last=page[-1]) if more else {}
+    return answers.document({"name": call.name, "tags": page}, link)
 
 
 async def repositories(call: Call) -> Answer:
@@ -48,15 +38,28 @@ async def repositories(call: Call) -> Answer:
     most = call.service.settings.max_page
     if limit > most > 0:
         raise PageInvalid(f"n is {limit}; the limit is {most}", {"n": limit})
+    page, more = await _page(catalog.repositories(call.service.storage, last), limit)
+    link = call.next_page("_catalog", n=limit, last=page[-1]) if more else {}
+    return answers.document({"repositories": page}, link)
+
+
+async def _page(names: AsyncIterator[str], limit: int) -> tuple[list[str], bool]:
+    """Return the first names, and whether there are more; all for a limit below 0. Nothing follows an empty page."""
     page: list[str] = []
-    more: dict[str, str] = {}
-    if limit:
-        async for name in catalog.repositories(call.service.storage, last):
-            if len(page) == limit:
-                more = call.next_page("_catalog", n=limit, last=page[-1])
-                break
-            page.append(name)
-    return answers.document({"repositories": page}, more)
+    async for name in names:
+        if len(page) == limit:
+            return page, limit > 0
+        page.append(name)
+    return page, False
+
+
+async def extensions(call: Call) -> Answer:
+    """List what the registry has over the specification (distribution-spec, extensions/_oci.md)."""
+    rows = [
+        {"name": name, "url": _DEFINED + page, "description": what, "endpoints": [call.url(path)]}
+        for name, path, page, what in _EXTENSIONS
+    ]
+    return answers.document({"extensions": rows})
 
 
 async def referring(call: Call) -> Answer:

@@ -3,13 +3,16 @@
 from urllib.parse import unquote
 
 from ..oci.digest import Digest
-from . import answers, documents, names
+from . import answers, documents, names, warning
 from .answers import Answer
 from .calls import Call
 from .codes import DigestInvalid, ManifestInvalid, Unsupported
 from .repository import Stored
 
 _MOST_TAGS = 100
+_FOREIGN = (
+    "Layers that are not distributable are deprecated: the registry does not have them, nor look for them elsewhere."
+)
 
 
 async def get(call: Call) -> Answer:
@@ -17,7 +20,8 @@ async def get(call: Call) -> Answer:
     stored, headers = await _find(call)
     if f'"{stored.digest}"' in call.request.headers.get("If-None-Match", ""):
         return answers.empty(304, headers)
-    call.service.tell("pull", call, _target(stored))
+    tag, _ = _names(call.reference)
+    call.service.tell("pull", call, _target(stored, tag))
     return answers.document(stored.data, headers)
 
 
@@ -41,10 +45,13 @@ async def put(call: Call) -> Answer:
         raise DigestInvalid(f"the manifest has the digest {digest}, not {wanted}", {"digest": digest})
     stored = Stored(digest, kind, data)
     await call.repository.put(stored, document, [*([tag] if tag else []), *tags], sparse=call.service.settings.sparse)
-    call.service.tell("push", call, {**_target(stored), **({"tag": tag} if tag else {})})
+    for each in [*([tag] if tag or not tags else []), *tags]:
+        call.service.tell("push", call, _target(stored, each))
     headers = {"Location": call.url(f"{call.name}/manifests/{digest}"), "Docker-Content-Digest": digest}
     if document.subject is not None:
         headers["OCI-Subject"] = document.subject.digest
+    if document.has_foreign:
+        headers["Warning"] = warning.header(_FOREIGN)
     if tags:
         headers["OCI-Tag"] = ", ".join(tags)
     return answers.empty(201, headers)
@@ -80,5 +87,6 @@ def _names(reference: str) -> tuple[str, Digest | None]:
     return ("", names.content(text)) if ":" in text else (names.tag(text), None)
 
 
-def _target(stored: Stored) -> dict[str, object]:
-    return {"digest": stored.digest, "mediaType": stored.media_type, "size": len(stored.data)}
+def _target(stored: Stored, tag: str) -> dict[str, object]:
+    said = {"tag": tag} if tag else {}
+    return {"digest": stored.digest, "mediaType": stored.media_type, "size": len(stored.data), **said}

@@ -15,7 +15,10 @@ from .codes import TooManyRequests
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-KINDS = ("", "alive", "base", "token", "catalog", "tags", "referrers", "manifests", "blobs", "uploads", "upload")
+KINDS = (
+    *("", "alive", "base", "extensions", "token"),
+    *("catalog", "tags", "referrers", "manifests", "blobs", "uploads", "upload"),
+)
 METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "other")
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 ACTIONS = ("pull", "push", "mount", "delete")

@@ -1,9 +1,6 @@
 """What a request may name (distribution-spec, Pulling manifests): repositories, tags, digests."""
 
-import re
-from functools import cache
-
-from ..oci import digest
+from ..oci import digest, reference
 from ..oci.digest import Digest
 from .codes import DigestInvalid, NameInvalid, TagInvalid
 
@@ -19,7 +16,7 @@ def repository(text: str) -> str:
     """
     if len(text) > MAX_NAME:
         raise NameInvalid(f"a repository's name has at most {MAX_NAME} characters, this one {len(text)}")
-    if not _repository().fullmatch(text):
+    if not reference.is_path(text):
         raise NameInvalid(f"{text!r} names no repository: expected a-z and 0-9, parted by one of . _ __ - or /")
     return text
 
@@ -30,7 +27,7 @@ def tag(text: str) -> str:
     Raises:
         TagInvalid: it breaks the grammar.
     """
-    if not _tag().fullmatch(text):
+    if not reference.is_tag(text):
         raise TagInvalid(f"{text[:200]!r} is no tag: expected up to 128 of the characters A-Z a-z 0-9 _ . -")
     return text
 
@@ -58,14 +55,3 @@ def algorithm(text: str) -> str:
     if text not in _ALGORITHMS:
         raise DigestInvalid(f"the digest algorithm {text[:50]!r} is not supported: use {' or '.join(_ALGORITHMS)}")
     return text
-
-
-@cache
-def _repository() -> re.Pattern[str]:
-    part = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-    return re.compile(rf"{part}(?:/{part})*")
-
-
-@cache
-def _tag() -> re.Pattern[str]:
-    return re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")

@@ -22,6 +22,7 @@ from .calls import Call
 from .settings import Endpoint
 
 MEDIA_TYPE = "application/vnd.docker.distribution.events.v2+json"
+_BLOB = "application/octet-stream"
 _MOST = 10_000  # events that wait for an endpoint
 _FEW = 100  # events of an envelope
 
@@ -92,18 +93,16 @@ class Notifier:
 
     def happened(self, action: str, call: Call, target: Mapping[str, object]) -> None:
         digest = target.get("digest")
-        part = (
-            "manifests"
-            if target.get("mediaType", "application/octet-stream") != "application/octet-stream"
-            else "blobs"
-        )
+        kind = str(target.get("mediaType", "" if action == "delete" else _BLOB))
+        said = {"mediaType": kind} if kind else {}
+        part = "blobs" if kind == _BLOB else "manifests"
         size = {"length": target["size"]} if "size" in target else {}
         url = {"url": f"{origin(call)}/v2/{call.name}/{part}/{digest}"} if digest and action != "delete" else {}
         event: dict[str, object] = {
             "id": str(uuid.UUID(bytes=os.urandom(16), version=4)),
             "timestamp": times.rfc3339(time.time_ns()),
             "action": action,
-            "target": {**target, **size, "repository": call.name, **url},
+            "target": {**said, **target, **size, "repository": call.name, **url},
             "request": {
                 "id": call.identity,
                 "addr": call.request.remote or "",
@@ -115,7 +114,7 @@ class Notifier:
             "source": self._source,
         }
         for queue in self._queues:
-            queue.add(event, str(target.get("mediaType", "")))
+            queue.add(event, kind)
 
     def close(self) -> None:
         pass

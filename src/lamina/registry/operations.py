@@ -1,4 +1,4 @@
-"""What is not for clients, on an address of its own: `/debug/health` and `/metrics`."""
+"""What is not for clients, on an address of its own: `/debug/health`, and metrics where they are asked for."""
 
 import os
 
@@ -22,9 +22,9 @@ class Operations:
         if request.path == "/debug/health":
             problems = await self._problems()
             return web.json_response(problems, status=503 if problems else 200)
-        if request.path == "/metrics" and self._settings.metrics:
+        if request.path == self._settings.metrics:
             return web.Response(body=_exposition(self._table), content_type="text/plain", charset="utf-8")
-        return web.Response(status=404, text="there are /debug/health and, if switched on, /metrics\n")
+        return web.Response(status=404, text="there are /debug/health and, if switched on, metrics\n")
 
     async def _problems(self) -> dict[str, str]:
         """Return what is wrong, by the name of the check, as distribution has it."""

@@ -49,7 +49,7 @@ def layers(name: str) -> str:
 
 def layer(name: str, digest: Digest) -> str:
     """Return the link that says that a repository has a blob."""
-    return f"{name}/_layers/{_parted(digest)}/link"
+    return f"{layers(name)}/{_parted(digest)}/link"
 
 
 def manifests(name: str) -> str:
@@ -59,42 +59,42 @@ def manifests(name: str) -> str:
 
 def revisions(name: str) -> str:
     """Return the folder of links to manifests."""
-    return f"{name}/_manifests/revisions"
+    return f"{manifests(name)}/revisions"
 
 
 def revision(name: str, digest: Digest) -> str:
     """Return the link that says that a repository has a manifest."""
-    return f"{name}/_manifests/revisions/{_parted(digest)}/link"
+    return f"{revisions(name)}/{_parted(digest)}/link"
 
 
 def tags(name: str) -> str:
     """Return the folder of tags."""
-    return f"{name}/_manifests/tags"
+    return f"{manifests(name)}/tags"
 
 
 def tag(name: str, tag: str) -> str:
     """Return the folder of one tag."""
-    return f"{name}/_manifests/tags/{tag}"
+    return f"{tags(name)}/{tag}"
 
 
 def current(name: str, tag: str) -> str:
     """Return the link to what a tag stands for."""
-    return f"{name}/_manifests/tags/{tag}/current/link"
+    return f"{tags(name)}/{tag}/current/link"
 
 
 def history(name: str, tag: str) -> str:
     """Return the folder of links to what a tag ever stood for."""
-    return f"{name}/_manifests/tags/{tag}/index"
+    return f"{tags(name)}/{tag}/index"
 
 
 def past(name: str, tag: str, digest: Digest) -> str:
     """Return the link that says that a tag once stood for a manifest."""
-    return f"{name}/_manifests/tags/{tag}/index/{_parted(digest)}/link"
+    return f"{history(name, tag)}/{_parted(digest)}/link"
 
 
 def referrers(name: str, subject: Digest) -> str:
     """Return the folder of descriptors of manifests that have a subject."""
-    return f"{name}/_referrers/{_parted(subject)}"
+    return f"{all_referrers(name)}/{_parted(subject)}"
 
 
 def referrer(name: str, subject: Digest, digest: Digest) -> str:
@@ -109,7 +109,7 @@ def all_referrers(name: str) -> str:
 
 def complete(name: str) -> str:
     """Return the mark that says that the index of referrers knows all manifests."""
-    return f"{name}/_referrers/complete"
+    return f"{all_referrers(name)}/complete"
 
 
 def media_type(name: str, digest: Digest) -> str:
@@ -124,7 +124,7 @@ def uploads(name: str) -> str:
 
 def upload(name: str, identity: str) -> str:
     """Return the folder of one upload."""
-    return f"{name}/_uploads/{identity}"
+    return f"{uploads(name)}/{identity}"
 
 
 def _parted(digest: Digest) -> str:

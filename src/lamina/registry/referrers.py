@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from ..decoding import NOT_JSON
 from ..oci.digest import Digest, split
 from ..oci.manifest import Descriptor
 from . import documents, paths
@@ -28,7 +29,7 @@ async def of(repository: Repository, subject: Digest) -> list[Descriptor]:
         try:
             row = msgspec.json.decode(await repository.storage.read(path), type=Descriptor)
             await repository.storage.modified(paths.revision(repository.name, row.digest))
-        except (Missing, msgspec.DecodeError):
+        except (Missing, *NOT_JSON):
             continue
         found[row.digest] = row
     async for row in _fallback(repository, subject):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 
@@ -231,16 +232,21 @@ class Repository:
         except (ManifestUnknown, Unavailable):
             return False
 
-    async def tags(self) -> list[str]:
-        """Return all tags, by their bytes; some may be half removed.
+    async def tags(self, last: str = "") -> AsyncIterator[str]:
+        """Yield the tags after `last`, by their bytes; those alone are looked at.
 
         Raises:
             NameUnknown: there is no such repository.
         """
-        found = await self.storage.names(paths.tags(self.name))
-        if not found and not await self.exists():
+        names = await self.storage.names(paths.tags(self.name))
+        if not names and not await self.exists():
             raise NameUnknown(f"there is no repository {self.name}", {"name": self.name})
-        return found
+        for at in range(bisect_right(names, last) if last else 0, len(names)):
+            with contextlib.suppress(Missing):  # half removed
+                await self.storage.modified(paths.current(self.name, names[at]))
+                yield names[at]
+            if at % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
 
     async def exists(self) -> bool:
         """Tell whether something was pushed to the repository."""

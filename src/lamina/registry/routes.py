@@ -15,7 +15,14 @@ class Route(NamedTuple):
     reference: str = ""
 
 
-_WHOLE = {"/": "alive", "/v2/": "base", "/v2": "base", "/v2/_catalog": "catalog", "/auth/token": "token"}
+_WHOLE = {
+    "/": "alive",
+    "/v2/": "base",
+    "/v2": "base",
+    "/v2/_catalog": "catalog",
+    "/v2/_oci/ext/discover": "extensions",
+    "/auth/token": "token",
+}
 
 
 def parse(path: str) -> Route | None:

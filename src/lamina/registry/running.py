@@ -53,8 +53,8 @@ def run(settings: Settings, ready: Ready, write: Write) -> None:
     def work(number: int, listening: socket.socket) -> None:
         counter = Counter(table, number)
         listeners: list[Listener] = [counter]
-        listeners += [AccessLog(write)] if settings.access_log else []
-        service = Service(storage, settings, secret, counter.arriving, *access, listeners)
+        listeners += [AccessLog(write, settings.log_delay)] if settings.access_log else []
+        service = Service(storage, settings, secret, *access, listeners, counter.arriving)
 
         async def serve() -> None:
             async with contextlib.AsyncExitStack() as stack:
@@ -104,8 +104,9 @@ async def _purging(settings: Settings, storage: Storage) -> AsyncIterator[None]:
         while settings.purge:
             await asyncio.sleep(settings.purge_interval * random.uniform(0.5, 1))  # noqa: S311 - servers take turns
             try:
-                count = await purge(storage, settings.purge_age)
-                log.info("%d uploads were older than %d seconds and are forgotten", count, settings.purge_age)
+                count = await purge(storage, settings.purge_age, dry=settings.purge_dry, report=log.info)
+                done = "would be" if settings.purge_dry else "are"
+                log.info("%d uploads were older than %d seconds and %s forgotten", count, settings.purge_age, done)
             except OSError as error:
                 log.error("old uploads cannot be forgotten: %s", error)
 

@@ -1,11 +1,11 @@
 """One request: what it asks for, whether it may, and an answer in any case."""
 
+import contextlib
 import errno
 import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from aiohttp import web
@@ -28,7 +28,7 @@ _PULL, _PUSH, _DELETE = ["pull"], ["pull", "push"], ["delete"]
 log = logging.getLogger("lamina.registry")
 
 
-Arriving = Callable[[int], AbstractContextManager[None]]
+Arriving = Callable[[int], contextlib.AbstractContextManager[None]]
 """What counts a body while it comes in, and refuses it where so many do already."""
 
 
@@ -72,6 +72,7 @@ async def _base(_: Call) -> Answer:
 HANDLERS: dict[str, dict[str, tuple[Handler, list[str]]]] = {
     "alive": {"GET": (_alive, []), "HEAD": (_alive, [])},
     "base": {"GET": (_base, []), "HEAD": (_base, [])},
+    "extensions": {"GET": (lists.extensions, [])},
     "catalog": {"GET": (lists.repositories, ["*"])},
     "tags": {"GET": (lists.tags, _PULL)},
     "referrers": {"GET": (lists.referring, _PULL)},
@@ -101,10 +102,10 @@ class Service:
         storage: where everything is kept.
         settings: what the registry was told.
         secret: what upload tokens are signed with.
-        arriving: counts bodies of uploads.
         access: who may do what; nobody is asked where there is none.
         tokens: answers the endpoint that gives tokens, if there is one.
         listeners: who is told.
+        arriving: counts bodies of uploads.
     """
 
     def __init__(
@@ -112,10 +113,10 @@ class Service:
         storage: Storage,
         settings: Settings,
         secret: bytes,
-        arriving: Arriving,
         access: Access | None = None,
         tokens: Handler | None = None,
         listeners: Sequence[Listener] = (),
+        arriving: Arriving = lambda _: contextlib.nullcontext(),
     ) -> None:
         self.storage = storage
         self.settings = settings
@@ -153,13 +154,14 @@ class Service:
         """Answer a request, and send what is sent by itself; no error goes past this."""
         began = time.perf_counter()
         kind, call = "", Call(self, request, "", "")
-        identity = _identity(request)
+        call.identity = identity = _identity(request)
         try:
             path = request.rel_url.raw_path
             route = routes.parse(path if self.settings.prefix == "/" else "/" + path.removeprefix(self.settings.prefix))
             if route is None:
                 raise _no_endpoint(request)
             kind, call = route.kind, Call(self, request, route.name, route.reference)
+            call.identity = identity
             answer = await self._answer(route.kind, call)
         except Refusal as error:
             answer = answers.refusal(error)
@@ -168,7 +170,9 @@ class Service:
         except Exception as error:  # noqa: BLE001 - the server stays up, and the client gets a document
             answer = answers.refusal(_unexpected(error, request))
         answer.headers.update(self._headers)
-        answer.headers["X-Request-Id"] = call.identity = identity
+        for text in self.settings.warnings:
+            answer.headers.add("Warning", text)
+        answer.headers["X-Request-Id"] = identity
         for listener in self._listeners:
             listener.answered(call, kind, answer.status, answer.content_length or 0, time.perf_counter() - began)
         return answer

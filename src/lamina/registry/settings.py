@@ -4,21 +4,29 @@ import msgspec
 
 
 class Tls(msgspec.Struct, frozen=True):
-    """Where the server's certificate chain and key are, PEM; and whose clients' certificates are asked for, if any."""
+    """Where the server's certificate chain and key are, PEM; whose clients' certificates are asked for, if any.
+
+    `minimum` is `tls1.2` or `tls1.3`.
+    """
 
     certificate: str
     key: str
     client_authorities: tuple[str, ...] = ()
+    minimum: str = "tls1.2"
 
 
 class TokenAccess(msgspec.Struct, frozen=True):
-    """Bearer tokens of an issuer: what clients are told, and the keys (JWK set, or PEM) that tokens are signed with."""
+    """Bearer tokens of an issuer: what clients are told, and the keys (JWK set, or PEM) that tokens are signed with.
+
+    A `realm` that is a path is on the host that the client has called. Without `algorithms`, all that are offered do.
+    """
 
     realm: str
     service: str
     issuer: str
     jwks: str = ""
     certificates: str = ""
+    algorithms: tuple[str, ...] = ()
 
 
 class Issuer(msgspec.Struct, frozen=True):
@@ -46,7 +54,10 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """A registry's settings. Times are in seconds, sizes in bytes; 0 is no limit, or a worker for each processor."""
+    """A registry's settings. Times are in seconds, sizes in bytes; 0 is no limit, or a worker for each processor.
+
+    `metrics` is the path where they are, if anywhere.
+    """
 
     address: str = "127.0.0.1:5000"
     storage: str = "/var/lib/registry"
@@ -60,20 +71,25 @@ class Settings(msgspec.Struct, frozen=True):
     max_blob: int = 0
     max_uploads: int = 0
     max_page: int = 1000
+    max_tags: int = 1000
     idle: float = 60.0
     upload_time: float = 0.0
     drain: float = 60.0
     workers: int = 0
     headers: dict[str, str] = {}
+    warnings: tuple[str, ...] = ()
     tls: Tls | None = None
     htpasswd: str = ""
     realm: str = "Registry"
     token: TokenAccess | None = None
     issuer: Issuer | None = None
     access_log: bool = True
+    log_delay: float = 0.05
+    log_level: str = "info"
     debug_address: str = ""
-    metrics: bool = False
+    metrics: str = ""
     purge_age: float = 168 * 3600.0
     purge_interval: float = 24 * 3600.0
     purge: bool = True
+    purge_dry: bool = False
     endpoints: tuple[Endpoint, ...] = ()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from ..decoding import NOT_JSON
 from ..errors import LaminaError
 from ..files import remove_tree
 from ..mount import Mount, Namespace, attach
@@ -127,7 +128,7 @@ def process(run_root: str, name: str) -> int:
     try:
         with open(os.path.join(run_root, "state", name, "state.json"), "rb") as file:
             return msgspec.json.decode(file.read(), type=_State).init_process_pid
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (OSError, *NOT_JSON):
         return 0
 
 
@@ -144,7 +145,7 @@ def failure(log: str) -> StartFailed | None:
     except FileNotFoundError:
         return None
     for line in lines:
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        with contextlib.suppress(*NOT_JSON):
             entry = msgspec.json.decode(line, type=_LogLine)
             if entry.level in ("error", "fatal"):
                 return _classified(entry.msg)

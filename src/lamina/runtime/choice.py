@@ -9,6 +9,7 @@ import os
 
 import msgspec
 
+from ..decoding import NOT_JSON
 from ..errors import Unavailable
 from ..files import remove_tree
 from ..lock import exclusive
@@ -72,7 +73,7 @@ def _read(path: str) -> list[str]:
     try:
         with open(path, "rb") as file:
             return msgspec.json.decode(file.read(), type=list[str])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (OSError, *NOT_JSON):
         return []
 
 

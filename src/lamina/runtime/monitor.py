@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ..decoding import NOT_JSON
 from ..errors import Unavailable
 from ..mount import Mount
 from ..tar.root import Root
@@ -127,7 +128,7 @@ def _launch(command: list[str], log: str) -> None:
         wait(pid)
     try:
         answer = msgspec.json.decode(text, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         answer = _Answer(message="conmon ended without a word")
     if answer.data <= 0:
         raise bundle.failure(log) or bundle.StartFailed(answer.message.strip() or "conmon could not start it")

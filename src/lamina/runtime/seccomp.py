@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ..decoding import NOT_JSON
 from ..errors import FailedPrecondition, InvalidArgument
 from .values import UNCONFINED
 
@@ -113,7 +114,7 @@ def _default() -> bytes:
 def _parse(raw: bytes) -> _Profile:
     try:
         profile = msgspec.json.decode(raw, type=_Profile)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise BadPolicy(f"Decoding seccomp profile failed: {error}") from error
     if profile.architectures and profile.arch_map:
         raise BadPolicy("both 'architectures' and 'archMap' are specified in the seccomp profile, use only 'archMap'")

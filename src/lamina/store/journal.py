@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from ..decoding import NOT_JSON
 from ..events import Problem, Report, ignore
 from ..files import remove_tree, watched
 from ..lock import lock_fd
@@ -184,5 +185,5 @@ def _events(file: BinaryIO) -> Iterator[Event]:
         if not line.endswith(b"\n"):
             file.seek(-len(line), os.SEEK_CUR)
             return
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        with contextlib.suppress(*NOT_JSON):
             yield msgspec.json.decode(line, type=Event)

@@ -22,6 +22,7 @@ import msgspec
 from fastcrc import crc64
 
 from ..compression import Gzip, decompressed
+from ..decoding import NOT_JSON
 from ..errors import DataLoss
 from ..streams import CHUNK, Reader, Writer, nameless, spool
 from . import whiteout
@@ -276,5 +277,5 @@ def _records(split: Reader) -> Iterator[_Record]:
                 yield decoder.decode(line)
         if rest.strip():
             yield decoder.decode(rest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise SplitDamaged(f"tar-split record is damaged: {error}") from error
