@@ -46,9 +46,8 @@ class Grouping:
 
     def _fulfil(self, group: list[_Waiting]) -> list[tuple[_Waiting, OSError | None]]:
         """Fulfil all wishes at once; if that fails, each by itself, so that only those hear of it whom it concerns."""
-        if self._failure(
-            Wish(*(list(chain.from_iterable(part)) for part in zip(*(each.wish for each in group), strict=True)))
-        ):
+        parts = zip(*(each.wish for each in group), strict=True)
+        if self._failure(Wish(*map(list, map(chain.from_iterable, parts)))):
             return [(each, self._failure(each.wish)) for each in group]
         return [(each, None) for each in group]
 
