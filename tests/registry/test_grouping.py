@@ -1,0 +1,68 @@
+"""What several requests write at the same time."""
+
+import asyncio
+import os
+import pathlib
+
+import pytest
+
+from lamina.registry.filesystem import Filesystem
+
+
+def test_a_failure_is_told_to_whom_it_concerns(tmp_path: pathlib.Path) -> None:
+    async def test() -> None:
+        storage = Filesystem(str(tmp_path))
+        await storage.write([("a/document", b"is no folder")])
+        paths = ["before/it", "a/document/below", "behind/it"]
+        found = await asyncio.gather(*(storage.write([(path, b"x")]) for path in paths), return_exceptions=True)
+        assert [type(error) for error in found] == [type(None), NotADirectoryError, type(None)]
+        assert [await storage.read(path) for path in ("before/it", "behind/it")] == [b"x", b"x"]
+        assert await storage.read("a/document") == b"is no folder"
+
+    asyncio.run(test())
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_the_last_one_counts(tmp_path: pathlib.Path) -> None:
+    async def test() -> None:
+        storage = Filesystem(str(tmp_path))
+        await asyncio.gather(*(storage.write([("a/tag", b"%d" % number)]) for number in range(20)))
+        assert await storage.read("a/tag") == b"19"
+
+    asyncio.run(test())
+
+
+def test_who_writes_at_the_same_time_waits_together(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder is synced once for all who write to it while the first one waits."""
+    synced = []
+    sync = os.fsync
+
+    def noted(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        sync(fd)
+
+    async def test() -> None:
+        storage = Filesystem(str(tmp_path))
+        await asyncio.gather(*(storage.write([(f"all/{number}", b"x")]) for number in range(20)))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    asyncio.run(test())
+    files = [path for path in synced if path.endswith(".tmp")]
+    folders = [path for path in synced if path.endswith("/all")]
+    assert (len(files), len(folders)) == (20, 1)
+
+
+def test_who_is_cancelled_has_waited(tmp_path: pathlib.Path) -> None:
+    """What a request has lent to a group is in use until the group is done; the others hear nothing of it."""
+
+    async def test() -> None:
+        storage = Filesystem(str(tmp_path))
+        first, second = (asyncio.create_task(storage.write([(path, b"x")])) for path in ("first", "second"))
+        await asyncio.sleep(0)  # both have begun
+        second.cancel()
+        await first
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert await storage.read("second") == b"x"
+
+    asyncio.run(test())
