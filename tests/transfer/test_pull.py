@@ -1,5 +1,6 @@
 """Pull: the program and Debian's docker-registry, and registries that fail in the middle."""
 
+import gzip
 import json
 import os
 import pathlib
@@ -203,7 +204,8 @@ def test_a_later_pull_goes_on_where_one_broke(store: Stores) -> None:
         assert not os.listdir(os.path.dirname(partial))
 
 
-def test_a_part_that_is_wrong_is_fetched_again(store: Stores) -> None:
+@pytest.mark.parametrize("wrong", [bytes(200_000), samples.noise(99, 200_000)], ids=["zeros", "noise"])
+def test_a_part_that_is_wrong_is_fetched_again(store: Stores, wrong: bytes) -> None:
     library = Library()
     sample = samples.fill(library, *samples.layers(400_000))
     cut = library.before = _Cut(library, sample.layers[0].digest, 150_000)
@@ -214,7 +216,7 @@ def test_a_part_that_is_wrong_is_fetched_again(store: Stores) -> None:
         folder = os.path.join(lamina.root, "lamina", "partial")
         os.mkdir(folder)
         with open(os.path.join(folder, sample.layers[0].digest.replace(":", "-")), "wb") as file:
-            file.write(bytes(200_000))
+            file.write(wrong)
         lamina("pull", name)
         assert cut.begins[-1] == 0
         assert lamina.json("inspect", name)[0]["Id"] == sample.image_id
@@ -280,13 +282,15 @@ def test_two_at_once_fetch_a_layer_once(store: Stores) -> None:
         assert sum(text.count("Already exists") for text in said) == 2
 
 
-@pytest.mark.parametrize("wrong", ["layer", "diff id", "count", "config", "kind"])
+@pytest.mark.parametrize("wrong", ["layer", "noise", "diff id", "count", "config", "kind"])
 def test_a_registry_that_lies(store: Stores, wrong: str) -> None:
     library = Library()
     one, two = samples.layers(3000, 4000)
     sample = samples.fill(library, one)
     if wrong == "layer":
         library.blobs[sample.layers[0].digest] = bytes(sample.layers[0].size)
+    if wrong == "noise":
+        library.blobs[sample.layers[0].digest] = samples.noise(99, sample.layers[0].size)
     if wrong == "config":
         library.blobs[sample.image_id] = library.blobs[sample.image_id].replace(b"amd64", b"amd46")
     if wrong in ("diff id", "count"):
@@ -297,9 +301,10 @@ def test_a_registry_that_lies(store: Stores, wrong: str) -> None:
         _replace_config(library, sample, b"{}", "application/vnd.example.model.v1+json")
     expected = {
         "layer": "blob sha256:",
+        "noise": "blob sha256:",
         "diff id": "layers from manifest don't match image configuration: layer",
         "count": "layers from manifest don't match image configuration: there are 1",
-        "config": "content sha256:",
+        "config": "blob sha256:",
         "kind": 'Encountered remote "application/vnd.example.model.v1+json" when fetching',
     }
     with Server(library) as server:
@@ -310,6 +315,39 @@ def test_a_registry_that_lies(store: Stores, wrong: str) -> None:
         assert caught.value.stderr.count("\n") == 1
         assert not lamina("images", "-aq").stdout
         assert not lamina("system", "df", "--format", "{{.TotalCount}}").stdout.strip("0\n")
+
+
+@pytest.mark.parametrize("wrong", ["zeros", "noise", "another gzip", "short", "more after the layer"])
+@pytest.mark.parametrize("verb", ["pull", "copy"])
+def test_a_mirror_that_lies(store: Stores, tmp_path: pathlib.Path, verb: str, wrong: str) -> None:
+    library, liar = Library(), Library()
+    sample = samples.fill(library, *samples.layers(50_000, 100))
+    liar.blobs, liar.kinds, liar.names = {**library.blobs}, library.kinds, library.names
+    layer = sample.layers[0]
+    right = library.blobs[layer.digest]
+    other = gzip.compress(bytes(layer.size))
+    liar.blobs[layer.digest] = {
+        "zeros": bytes(layer.size),
+        "noise": samples.noise(99, layer.size),
+        "another gzip": other + bytes(layer.size - len(other)),
+        "short": right[:-1],
+        "more after the layer": right[:-1] + b"x",
+    }[wrong]
+    with Server(liar) as first, Server(library) as second:
+        mirrors = {"registry-mirrors": [f"http://{server.host}" for server in (first, second)]}
+        (tmp_path / "daemon.json").write_text(json.dumps(mirrors))
+        lamina = store("second")
+        words = ("pull", "a/b:1") if verb == "pull" else ("copy", "docker://a/b:1", f"oci:{tmp_path}/layout")
+        done = lamina(*words, env={"LAMINA_DAEMON_JSON": str(tmp_path / "daemon.json")})
+        blob = f"blobs/{layer.digest}"
+        assert [line.rpartition("/b/")[2] for line in second.lines()].count(blob) == 1
+        if wrong != "short":  # that is said before anything is read
+            assert done.stderr.startswith(f"WARNING: mirror {first.host} is not asked again: ")
+    if verb == "pull":
+        assert lamina.json("inspect", "a/b:1")[0]["Id"] == sample.image_id
+        assert not os.listdir(os.path.join(lamina.root, "lamina", "partial"))
+    else:
+        assert (tmp_path / "layout/blobs/sha256" / layer.digest[7:]).read_bytes() == right
 
 
 def test_json_lines(store: Stores, pushed: str) -> None:

@@ -8,14 +8,15 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..compression import decompressed
-from ..errors import DataLoss
-from ..events import Progress, Report, Status
+from ..compression import Corrupt, decompressed
+from ..errors import DataLoss, InvalidArgument, NotSupported, ResourceExhausted
+from ..events import Problem, Progress, Report, Status
 from ..layers.layers import Claim, Layer, Pending
 from ..lock import Lease
 from ..oci import digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
+from ..remote.answers import MirrorLied
 from ..remote.registry import Registry
 from ..store.store import Store
 from ..streams import DigestMismatch, Reader, Verified, chunks
@@ -168,16 +169,19 @@ class _Incoming:
         return [self._unpack(task, number, None, report) for number in task.layers]
 
     def _unpack(self, task: _Task, number: int, below: Layer | Pending | None, report: Report) -> Pending:
+        """Unpack a blob; again where what was kept of it was wrong, or what a mirror gave."""
         claim = self._claims[number] if self._claims else None
         partial = self._held[task.descriptor.digest]
-        begin = partial.size
-        try:
-            return self._unpack_from(task.descriptor, begin, below, claim, report)
-        except DataLoss:
-            partial.clear()
-            if not begin:
-                raise
-        return self._unpack_from(task.descriptor, 0, below, claim, report)  # what was kept may have been wrong
+        while True:
+            begin = partial.size
+            try:
+                return self._unpack_from(task.descriptor, begin, below, claim, report)
+            except DataLoss as error:
+                partial.clear()
+                if isinstance(error, MirrorLied):
+                    report(Problem(str(error)))
+                elif not begin:
+                    raise
 
     def _unpack_from(
         self, descriptor: Descriptor, begin: int, below: Layer | Pending | None, claim: Claim | None, report: Report
@@ -190,10 +194,17 @@ class _Incoming:
             action = "Extracting" if begin >= descriptor.size else "Downloading"
             watched = _Watched(stream, Progress(short, action, 0, descriptor.size), report)
             verified = Verified(watched, descriptor.digest, descriptor.size, what)
-            pending = self._layers.prepare(self._lease, decompressed(verified), below, claim)
-            for _ in chunks(verified):  # what follows the layer in its blob is verified, too
-                pass
-        return pending
+            try:
+                pending = self._layers.prepare(self._lease, decompressed(verified), below, claim)
+            except (InvalidArgument, NotSupported, ResourceExhausted, Corrupt):
+                _read_out(verified)  # what cannot be unpacked is mostly not what it should be
+                raise
+            try:
+                _read_out(verified)  # what follows the layer in its blob is verified, too
+            except BaseException:
+                self._layers.discard(self._lease, pending)
+                raise
+            return pending
 
     @contextlib.contextmanager
     def _opened(self, descriptor: Descriptor, begin: int) -> Iterator[Reader]:
@@ -215,6 +226,11 @@ def _tasks(missing: list[Wanted]) -> list[_Task]:
     for number, layer in enumerate(missing):
         found.setdefault(layer.descriptor.digest, _Task(layer.descriptor, [])).layers.append(number)
     return sorted(found.values(), key=lambda task: -task.descriptor.size)
+
+
+def _read_out(stream: Reader) -> None:
+    for _ in chunks(stream):
+        pass
 
 
 class _Nothing:
