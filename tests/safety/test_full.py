@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from tests import disks, peers, traces
 from tests.peers import Tool
+from tests.registry.distribution import Distribution
 from tests.safety import view
 from tests.safety.arena import Arena
 from tests.safety.commands import COMMANDS
@@ -26,17 +27,25 @@ SLACK = 16 << 10
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    peers.need(disks.missing(), Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing())
+    peers.need(
+        disks.missing(),
+        Distribution.missing(),
+        Tool("busybox").missing(),
+        Tool("runc").missing(),
+        Tool("conmon").missing(),
+    )
     folder: pathlib.Path = tmp_path_factory.mktemp("full")
     with traces.tidy(str(folder)), disks.ext4(SIZE, str(folder / "disk")) as place:
-        arena = Arena(place)
+        arena = Arena(place, str(folder / "run"))  # another disk's, as /run is
         try:
             yield arena
         finally:
             arena.close()
 
 
-@pytest.mark.parametrize("name", ["build", "load new", "import", "commit", "create", "run", "cp"])
+@pytest.mark.parametrize(
+    "name", ["build", "load new", "import", "commit", "create", "run", "cp", "pull", "pull partial", "push"]
+)
 def test_full(arena: Arena, name: str) -> None:
     command = COMMANDS[name]
     known = arena.learn(name, command)
@@ -79,4 +88,4 @@ def _fill(arena: Arena, room: int) -> str:
 def _free(arena: Arena) -> int:
     os.sync()
     info = os.statvfs(arena.folder)
-    return info.f_bfree * info.f_bsize
+    return info.f_bavail * info.f_bsize

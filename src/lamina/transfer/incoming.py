@@ -5,6 +5,7 @@ earlier try is read first. Who needs a layer that another process brings in wait
 """
 
 import contextlib
+import errno
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ def brought(
 ) -> Iterator[None]:
     """Bring in the layers of an image that are missing, for a block that enters the image: they stay as the lease does.
 
-    What came of blobs stays until that block has ended well.
+    What came of blobs stays until that block has ended well; where the disk is full, what came now is given back.
 
     Args:
         store: where to.
@@ -73,13 +74,23 @@ def brought(
         missing = wanted[len(present) :]
         _say_present(wanted[: len(present)], report)
         incoming = _Incoming(store, lease, repository, missing, held, report)
+        before = {blob: partial.size for blob, partial in held.items()}
         try:
             incoming.bring(present[-1] if present else None)
-        except BaseException:
+        except BaseException as error:
             incoming.discard()
+            if _is_full(error):
+                for blob, partial in held.items():
+                    partial.clear(before[blob])
             raise
         yield
         _settle(store, missing, held)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Tell whether an error is for want of room on the disk."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or isinstance(error, ResourceExhausted)
 
 
 def _say_present(layers: list[Wanted], report: Report) -> None:
@@ -196,7 +207,7 @@ class _Incoming:
             verified = Verified(watched, descriptor.digest, descriptor.size, what)
             try:
                 pending = self._layers.prepare(self._lease, decompressed(verified), below, claim)
-            except (InvalidArgument, NotSupported, ResourceExhausted, Corrupt):
+            except (InvalidArgument, NotSupported, Corrupt):
                 _read_out(verified)  # what cannot be unpacked is mostly not what it should be
                 raise
             try:

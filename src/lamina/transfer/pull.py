@@ -33,6 +33,7 @@ from ..store.store import Store
 from ..streams import Reader
 from . import kept
 from .incoming import Wanted, brought
+from .partial import Partials
 from .places import Connect, Places
 
 
@@ -104,7 +105,9 @@ def pull(store: Store, places: Places, reference: Reference, report: Report, wan
             store.content.tag(found, kept.manifest_name(value.config.digest))
             if wanted:
                 _compare(reference, config.parse(raw).platform, chosen, report)
-            return _named(store, lease, reference, top.digest, raw, report)
+            pulled = _named(store, lease, reference, top.digest, raw, report)
+        Partials(store.paths.partial).drop(layer.digest for layer in value.layers)  # a pull that was killed left them
+        return pulled
 
 
 def _compare(reference: Reference, found: Platform, wanted: Platform, report: Report) -> None:
