@@ -6,6 +6,8 @@ import pathlib
 import random
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,7 +19,7 @@ from tests.remote.servers import Answer, Asked, Library, Reply, Server
 
 from lamina.content.contract import ContentNotFound
 from lamina.content.copying import read
-from lamina.errors import InvalidArgument, LaminaError
+from lamina.errors import Cancelled, InvalidArgument, LaminaError
 from lamina.oci import mediatypes, reference
 from lamina.remote import origins, settings
 from lamina.remote.answers import InvalidAnswer, MirrorLied, RegistryUnavailable
@@ -312,6 +314,24 @@ class TestCertificates:
         (trusted / "h" / name).write_text(text)
         with pytest.raises(CertificateInvalid, match=said):
             origins.context("h", Settings(certificates=str(trusted)))
+
+    def test_cancelled_before_the_answer(self, certificates: Certificates, client: Client) -> None:
+        silence, asked, begun = threading.Event(), threading.Event(), time.monotonic()
+
+        def silent(request: Asked) -> Reply | None:
+            if "/a/b/" in request.path:
+                asked.set()
+                silence.wait(30)
+            return None
+
+        with Server(Library(silent), certificates.context()) as server:
+            thread = threading.Thread(target=lambda: (asked.wait(30), client.cancel()))
+            thread.start()
+            with pytest.raises(Cancelled):
+                repository(client, server.host).resolve("1")
+            assert time.monotonic() - begun < 20
+            thread.join()
+            silence.set()
 
     def test_from_https_to_http(self, certificates: Certificates, client: Client) -> None:
         with Server(Library()) as plain:
