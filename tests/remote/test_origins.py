@@ -324,8 +324,12 @@ class TestCertificates:
                 silence.wait(30)
             return None
 
+        def cancel() -> None:
+            asked.wait(30)
+            client.cancel()
+
         with Server(Library(silent), certificates.context()) as server:
-            thread = threading.Thread(target=lambda: (asked.wait(30), client.cancel()))
+            thread = threading.Thread(target=cancel)
             thread.start()
             with pytest.raises(Cancelled):
                 repository(client, server.host).resolve("1")

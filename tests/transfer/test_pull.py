@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -18,6 +19,7 @@ from tests.registry.distribution import Running
 from tests.remote.servers import Asked, Library, Reply, Server
 from tests.transfer import samples
 
+from lamina.content.contract import ContentNotFound
 from lamina.engine import Engine
 from lamina.events import Event, Status
 from lamina.oci import codec, digest, mediatypes
@@ -448,6 +450,55 @@ def test_from_python_beside_threads(tmp_path: pathlib.Path) -> None:
         assert not engine.pull(name)[0].is_new
         assert engine.content()[0].digest == sample.manifest.digest
     assert Status("Pull complete", sample.layers[0].digest[7:19]) in heard
+
+
+@pytest.mark.overlay
+def test_layers_come_together_beside_threads(tmp_path: pathlib.Path) -> None:
+    library, both = Library(), threading.Barrier(2)
+    sample = samples.fill(library, *samples.layers(400_000, 300_000, 100))
+    large = [layer.digest for layer in sample.layers[:2]]
+
+    def answer(asked: Asked) -> Reply | None:
+        if asked.path.rpartition("/")[2] in large:
+            both.wait(30)
+        return None
+
+    library.before = answer
+    connect = lambda: Client(Settings(certificates="", attempts=1))  # noqa: E731
+    with Server(library) as server, Engine(str(tmp_path / "store"), "overlay2", connect=connect) as engine:
+        assert engine.pull(f"{server.host}/a/b:1")[0].image_id == sample.image_id
+        assert not list(engine.check())
+
+
+@pytest.mark.overlay
+def test_one_that_fails_ends_the_others_beside_threads(tmp_path: pathlib.Path) -> None:
+    library, silence, asked_for = Library(), threading.Event(), threading.Event()
+    sample = samples.fill(library, *samples.layers(400_000, 300_000, 100))
+    silent, gone, _ = (layer.digest for layer in sample.layers)
+
+    def answer(asked: Asked) -> Reply | None:
+        if silent in asked.path:
+            asked_for.set()
+            silence.wait(60)
+        if gone in asked.path:
+            asked_for.wait(30)
+            return Reply(404)
+        return None
+
+    library.before = answer
+    root = str(tmp_path / "store")
+    connect = lambda: Client(Settings(certificates=""))  # noqa: E731
+    with Server(library) as server, Engine(root, "overlay2", connect=connect) as engine:
+        begun = time.monotonic()
+        with pytest.raises(ContentNotFound, match=gone):
+            engine.pull(f"{server.host}/a/b:1")
+        assert time.monotonic() - begun < 30
+        silence.set()
+        assert not engine.images()
+        assert not list(engine.check())
+        assert not os.listdir(f"{root}/lamina/tmp")
+        library.before = lambda _: None
+        assert engine.pull(f"{server.host}/a/b:1")[0].image_id == sample.image_id
 
 
 def _read(fd: int) -> bytes:

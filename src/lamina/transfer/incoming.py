@@ -6,7 +6,7 @@ earlier try is read first. Who needs a layer that another process brings in wait
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..compression import Corrupt, decompressed
@@ -17,12 +17,13 @@ from ..lock import Lease
 from ..oci import digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
+from ..oci.reference import Reference
 from ..remote.answers import MirrorLied
-from ..remote.registry import Registry
 from ..store.store import Store
 from ..streams import DigestMismatch, Reader, Verified, chunks
 from .crew import crew
 from .partial import Arriving, Partial, Partials
+from .places import Places
 
 PROCESSES = 3
 """Those that fetch and unpack at a time: Docker's number of downloads."""
@@ -44,7 +45,7 @@ class _Task(NamedTuple):
 
 @contextlib.contextmanager
 def brought(
-    store: Store, lease: Lease, repository: Callable[[], Registry], wanted: list[Wanted], report: Report
+    store: Store, lease: Lease, places: Places, reference: Reference, wanted: list[Wanted], report: Report
 ) -> Iterator[None]:
     """Bring in the layers of an image that are missing, for a block that enters the image: they stay as the lease does.
 
@@ -53,7 +54,8 @@ def brought(
     Args:
         store: where to.
         lease: of the caller.
-        repository: returns, in each process, where the blobs come from.
+        places: the registries.
+        reference: of the repository that the blobs come from.
         wanted: the layers, base first.
         report: hears of every layer.
 
@@ -73,7 +75,7 @@ def brought(
         present = store.rely_on(lease, chain_ids)  # another process may have brought in some meanwhile
         missing = wanted[len(present) :]
         _say_present(wanted[: len(present)], report)
-        incoming = _Incoming(store, lease, repository, missing, held, report)
+        incoming = _Incoming(store, lease, places, reference, missing, held, report)
         before = {blob: partial.size for blob, partial in held.items()}
         try:
             incoming.bring(present[-1] if present else None)
@@ -120,7 +122,8 @@ class _Incoming:
         self,
         store: Store,
         lease: Lease,
-        repository: Callable[[], Registry],
+        places: Places,
+        reference: Reference,
         missing: list[Wanted],
         held: dict[Digest, Partial],
         report: Report,
@@ -128,7 +131,8 @@ class _Incoming:
         self._store = store
         self._layers = store.layers
         self._lease = lease
-        self._repository = repository
+        self._places = places
+        self._reference = reference
         self._missing = missing
         self._held = held
         self._report = report
@@ -150,9 +154,11 @@ class _Incoming:
             self._claims = [self._layers.claim(self._lease) for _ in self._missing]
             tasks = _tasks(self._missing)
             work = lambda number, report: self._fetch(tasks[number], report)  # noqa: E731
-            for number, made in crew(len(tasks), work, list[Pending], PROCESSES, self._report):
-                self._unpacked.update(zip(tasks[number].layers, made, strict=True))
-                self._place(base)
+            members = crew(len(tasks), work, list[Pending], PROCESSES, self._report, self._places.cancel)
+            with contextlib.closing(members):
+                for number, made in members:
+                    self._unpacked.update(zip(tasks[number].layers, made, strict=True))
+                    self._place(base)
         self._layers.publish(self._lease, self._placed, base)
         for layer in self._missing:
             self._report(Status("Pull complete", digest.short(layer.descriptor.digest)))
@@ -227,7 +233,7 @@ class _Incoming:
         elif begin >= descriptor.size and begin:
             yield Arriving(partial, _Nothing(), begin)
         else:
-            with self._repository().open(descriptor, begin) as source:
+            with self._places.at(self._reference).open(descriptor, begin) as source:
                 yield Arriving(partial, source, begin)
 
 

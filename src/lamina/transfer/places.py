@@ -1,6 +1,10 @@
-"""Repositories of registries, with connections of its own for every process: a fork must not share them."""
+"""Repositories of registries, with connections of its own for every process: a fork must not share them.
+
+The threads of a process share theirs.
+"""
 
 import os
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
@@ -23,17 +27,24 @@ class Places:
         self._process = 0
         self._inherited: list[Client] = []  # never closed here: they are another process's
         self._known: dict[Reference, Registry] = {}
+        self._lock = threading.Lock()  # never held where a process forks
 
     def at(self, reference: Reference) -> Registry:
         """Return the repository of a reference, for this process."""
-        if self._process != os.getpid():
-            self._inherited += [self._client] if self._client else []
-            self._process, self._client, self._known = os.getpid(), self._connect(), {}
-        assert self._client is not None
-        repository = Reference(reference.domain, reference.path)
-        if repository not in self._known:
-            self._known[repository] = Registry(repository, self._client)
-        return self._known[repository]
+        with self._lock:
+            if self._process != os.getpid():
+                self._inherited += [self._client] if self._client else []
+                self._process, self._client, self._known = os.getpid(), self._connect(), {}
+            assert self._client is not None
+            repository = Reference(reference.domain, reference.path)
+            if repository not in self._known:
+                self._known[repository] = Registry(repository, self._client)
+            return self._known[repository]
+
+    def cancel(self) -> None:
+        """End all that this process waits for; see `Client.cancel`."""
+        if self._client is not None and self._process == os.getpid():
+            self._client.cancel()
 
     def __enter__(self) -> Self:
         return self

@@ -136,7 +136,7 @@ def _brought(
     wanted = _layers(image, found)
     with contextlib.ExitStack() as stack:
         if not is_here or len(store.rely_on(lease, digest.chains(image.diff_ids))) < len(wanted):
-            stack.enter_context(brought(store, lease, lambda: places.at(reference), wanted, report))
+            stack.enter_context(brought(store, lease, places, reference, wanted, report))
         _note(store, reference, wanted)
         yield raw
 

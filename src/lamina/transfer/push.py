@@ -176,7 +176,8 @@ def _sent(
     own = dict(zip(diff_ids, known.value.layers, strict=True)) if known else {}
     outgoing = Outgoing(store, places, name, compression, own)
     forms: dict[Digest, Form] = {}
-    for number, form in crew(len(layers), lambda at, say: outgoing.send(layers[at], say), Form, PROCESSES, report):
+    send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
+    for number, form in crew(len(layers), send, Form, PROCESSES, report, places.cancel):
         forms[layers[number].diff_id] = form
     document = _document(store, image_id, [forms[diff_id].descriptor for diff_id in diff_ids], known)
     repository = places.at(name)
