@@ -81,6 +81,24 @@ def test_only_what_is_missing_is_asked_for(store: Stores, pushed: str, registry:
     assert sorted(blobs) == sorted(f"GET /v2/x/site/blobs/{one}" for one in (f"sha256:{new}", config))
 
 
+def test_a_copy_into_the_store_asks_for_what_is_missing(store: Stores, pushed: str, registry: Running) -> None:
+    second = store("second")
+    second("copy", f"docker://{pushed}:1", "store:one")
+    before = len(registry.requests())
+    done = second("copy", f"docker://{pushed}:2", "two:2")
+    assert done.stdout == f"{_digest(pushed, '2')}\n"
+    config = second.json("inspect", "two:2")[0]["Id"]
+    blobs = [line for line in registry.requests()[before:] if "GET" in line and "/blobs/" in line]
+    assert sorted(blobs) == sorted(
+        f"GET /v2/x/site/blobs/{one}" for one in (f"sha256:{_layers(pushed, '2')[-1]}", config)
+    )
+    names = second("images", "--digests", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}").stdout.splitlines()
+    assert sorted(names) == ["one:latest <none>", "two:2 <none>"]
+    before = len(registry.requests())
+    second("copy", f"docker://{pushed}:2", "store:three")
+    assert not [line for line in registry.requests()[before:] if "/blobs/" in line]
+
+
 def test_all_tags_and_a_digest(store: Stores, pushed: str) -> None:
     second = store("second")
     done = second("pull", "-a", pushed)
@@ -344,7 +362,7 @@ def test_a_mirror_that_lies(store: Stores, tmp_path: pathlib.Path, verb: str, wr
         blob = f"blobs/{layer.digest}"
         assert [line.rpartition("/b/")[2] for line in second.lines()].count(blob) == 1
         if wrong != "short":  # that is said before anything is read
-            assert done.stderr.startswith(f"WARNING: mirror {first.host} is not asked again: ")
+            assert f"WARNING: mirror {first.host} is not asked again: " in done.stderr
     if verb == "pull":
         assert lamina.json("inspect", "a/b:1")[0]["Id"] == sample.image_id
         assert not os.listdir(os.path.join(lamina.root, "lamina", "partial"))

@@ -54,9 +54,11 @@ class Pulled(NamedTuple):
 
 
 def verb(
-    store: Store, connect: Connect, name: str, report: Report, wanted: str = "", *, every: bool = False
+    store: Store, connect: Connect, name: str, report: Report, wanted: str = "", *, every: bool = False, into: str = ""
 ) -> list[Pulled]:
     """Bring in the image of a name, or with `every` all tags of a repository; see `pull`.
+
+    With `into` it gets that name here, in place of its own.
 
     Raises:
         InvalidReference: the name is malformed; with `every`, it has a tag or a digest.
@@ -66,14 +68,17 @@ def verb(
         raise InvalidReference(name, "tag can't be used with --all-tags/-a")
     with Places(connect) as places:
         names = _tags(places, parsed) if every else [parsed.tagged()]
-        pulled = [pull(store, places, one, report, wanted) for one in names]
+        given = parse(into).tagged() if into else None
+        pulled = [pull(store, places, one, report, wanted, given) for one in names]
     asked = (parsed if every else pulled[0].reference).familiar
     is_new = any(one.is_new for one in pulled)
     report(Status(f"Status: {'Downloaded newer image' if is_new else 'Image is up to date'} for {asked}"))
     return pulled
 
 
-def pull(store: Store, places: Places, reference: Reference, report: Report, wanted: str = "") -> Pulled:
+def pull(
+    store: Store, places: Places, reference: Reference, report: Report, wanted: str = "", into: Reference | None = None
+) -> Pulled:
     """Bring an image in; layers that are here are not asked for.
 
     The image is there whole, with its names, or not at all. What has come of layers is kept for the next try.
@@ -84,6 +89,7 @@ def pull(store: Store, places: Places, reference: Reference, report: Report, wan
         reference: with a tag or a digest; the digest counts.
         report: hears of every layer.
         wanted: the platform to choose from an index; empty for this machine's.
+        into: the name that it gets here, in place of what was asked for and of its digest.
 
     Raises:
         ContentNotFound: the registry does not have it.
@@ -105,7 +111,8 @@ def pull(store: Store, places: Places, reference: Reference, report: Report, wan
             store.content.tag(found, kept.manifest_name(value.config.digest))
             if wanted:
                 _compare(reference, config.parse(raw).platform, chosen, report)
-            pulled = _named(store, lease, reference, top.digest, raw, report)
+            names = [into] if into else _names(store, reference, top.digest)
+            pulled = _named(store, lease, names, top.digest, raw, report)
         Partials(store.paths.partial).drop(layer.digest for layer in value.layers)  # a pull that was killed left them
         return pulled
 
@@ -178,14 +185,19 @@ def _plain(descriptor: Descriptor) -> Descriptor:
     return Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)
 
 
-def _named(store: Store, lease: Lease, reference: Reference, found: Digest, raw: bytes, report: Report) -> Pulled:
-    """Enter the image, with the name that it was asked for under, and its digest."""
+def _names(store: Store, reference: Reference, found: Digest) -> list[Reference]:
+    """Return the name that an image was asked for under, and its digest if that is not known yet."""
     name = Reference(reference.domain, reference.path, reference.tag if not reference.digest else "", reference.digest)
     by_digest = Reference(reference.domain, reference.path, "", found)
+    return [name, by_digest] if not reference.digest and store.references.get(by_digest) is None else [name]
+
+
+def _named(store: Store, lease: Lease, names: list[Reference], found: Digest, raw: bytes, report: Report) -> Pulled:
+    """Enter the image with its names."""
+    name = names[0]
     is_new = store.references.get(name) != digest.of(raw)
-    names = [name, by_digest] if not reference.digest and store.references.get(by_digest) is None else [name]
     image_id = create(store, lease, raw, names).image_id
-    attributes = {**labels(store, image_id), "name": reference.familiar_name}
+    attributes = {**labels(store, image_id), "name": name.familiar_name}
     store.journal.note(IMAGE, "pull", name.familiar, attributes)
     report(Status(f"Digest: {found}"))
     return Pulled(name, image_id, found, is_new)
