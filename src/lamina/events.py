@@ -46,6 +46,20 @@ Event = Status | Progress | Output | Problem
 Report = Callable[[Event], None]
 
 
+def once(report: Report) -> Report:
+    """Return what passes events on, but of problems with the same words only the first."""
+    said: set[str] = set()
+
+    def passed_on(event: Event) -> None:
+        if isinstance(event, Problem):
+            if event.text in said:
+                return
+            said.add(event.text)
+        report(event)
+
+    return passed_on
+
+
 def sparing(report: Report) -> Report:
     """Return what passes events on, but of the progress of a subject no more than a person can see, and its end."""
     said: dict[str, float] = {}

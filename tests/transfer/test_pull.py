@@ -1,6 +1,7 @@
 """Pull: the program and Debian's docker-registry, and registries that fail in the middle."""
 
 import gzip
+import itertools
 import json
 import os
 import pathlib
@@ -368,6 +369,37 @@ def test_a_mirror_that_lies(store: Stores, tmp_path: pathlib.Path, verb: str, wr
         assert not os.listdir(os.path.join(lamina.root, "lamina", "partial"))
     else:
         assert (tmp_path / "layout/blobs/sha256" / layer.digest[7:]).read_bytes() == right
+
+
+def _warning(library: Library, *texts: str) -> Callable[[Asked], Reply]:
+    """Return a registry that warns in every answer, each time in the next words."""
+    warnings = itertools.cycle(texts)
+
+    def answer(asked: Asked) -> Reply:
+        reply = library(asked)
+        return reply._replace(headers={**reply.headers, "Warning": next(warnings)})
+
+    return answer
+
+
+def test_what_a_registry_warns_of_is_told_once(store: Stores, tmp_path: pathlib.Path) -> None:
+    library = Library()
+    samples.fill(library, *samples.layers(50_000, 40_000, 100))
+    with Server(_warning(library, '299 - "going \x1b[2J away", 299 - "soon"', '299 - "soon"')) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        said = {f"WARNING: http://{server.host} warns: {text}" for text in ("going  [2J away", "soon")}
+        for words in (("pull", name), ("copy", f"docker://{name}", f"oci:{tmp_path}/x"), ("digest", name)):
+            lines = [line for line in lamina(*words).stderr.splitlines() if line.startswith("WARNING")]
+            assert (len(lines), set(lines)) == (2, said), words
+
+
+def test_a_registry_that_never_stops_warning(store: Stores) -> None:
+    library = Library()
+    samples.fill(library, *samples.layers(*range(100, 130)))
+    with Server(_warning(library, *(f'299 - "{number} {"x" * 3000}"' for number in range(1000)))) as server:
+        lines = store("second")("pull", f"{server.host}/a/b:1").stderr.splitlines()
+        assert len(lines) <= 20 * 4  # of each process
+        assert max(map(len, lines)) < 600
 
 
 def test_json_lines(store: Stores, pushed: str) -> None:

@@ -45,12 +45,13 @@ def client(shell: "Shell", insecure: str = "") -> "Iterator[Client]":
     """Open connections to registries, as the user; one registry more may be insecure."""
     import msgspec
 
+    from ..events import Problem
     from ..remote.client import Client
 
     how = settings(shell)
     if insecure:
         how = msgspec.structs.replace(how, insecure=(*how.insecure, insecure))
-    with Client(how, keychain(shell)) as found:
+    with Client(how, keychain(shell), lambda text: shell.report(Problem(text))) as found:
         yield found
 
 

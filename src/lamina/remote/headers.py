@@ -7,6 +7,9 @@ from typing import NamedTuple
 _LONGEST = 16 << 10
 """The longest header that is read."""
 
+_WARNINGS = 4096
+"""What a registry may send of warnings in one answer."""
+
 _DATE = 64
 
 
@@ -77,6 +80,20 @@ def received(text: str) -> int | None:
     """
     match = re.fullmatch(r"\s*(?:bytes=)?0-([0-9]{1,19})\s*", text, re.ASCII)
     return int(match[1]) + 1 if match and int(match[1]) else None
+
+
+def warnings(text: str) -> list[str]:
+    """Return what Warning headers have to tell a person (distribution-spec main, Warnings; RFC 7234, section 5.5)."""
+    found = re.findall(r'(?:^|,)\s*299 - "((?:[^"\\]|\\.)*)"(?=\s*(?:,|$))', text[:_WARNINGS])
+    return [_utf8(re.sub(r"\\(.)", r"\1", one)) for one in found]
+
+
+def _utf8(text: str) -> str:
+    """Return a header's text, which was read as Latin-1, as it was meant."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def seconds(text: str, now: float) -> float | None:

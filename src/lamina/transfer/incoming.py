@@ -207,7 +207,7 @@ class _Incoming:
         short = digest.short(descriptor.digest)
         if begin:
             report(Status("Verifying Checksum", short))
-        with self._opened(descriptor, begin) as stream:
+        with self._opened(descriptor, begin, report) as stream:
             action = "Extracting" if begin >= descriptor.size else "Downloading"
             watched = _Watched(stream, Progress(short, action, 0, descriptor.size), report)
             verified = Verified(watched, descriptor.digest, descriptor.size, what)
@@ -224,7 +224,7 @@ class _Incoming:
             return pending
 
     @contextlib.contextmanager
-    def _opened(self, descriptor: Descriptor, begin: int) -> Iterator[Reader]:
+    def _opened(self, descriptor: Descriptor, begin: int, report: Report) -> Iterator[Reader]:
         """Open a blob: what has come of it already, or is kept of it, and the rest from the registry."""
         partial = self._held[descriptor.digest]
         if not begin and self._store.content.has(descriptor):
@@ -233,7 +233,7 @@ class _Incoming:
         elif begin >= descriptor.size and begin:
             yield Arriving(partial, _Nothing(), begin)
         else:
-            with self._places.at(self._reference).open(descriptor, begin) as source:
+            with self._places.at(self._reference, report).open(descriptor, begin) as source:
                 yield Arriving(partial, source, begin)
 
 

@@ -79,7 +79,7 @@ class Outgoing:
         """
         short = digest.short(layer.diff_id)
         forms = self._forms(layer.diff_id)
-        repository = self._places.at(self._target)
+        repository = self._places.at(self._target, report)
         for form in forms[:_MOST_QUESTIONS]:
             if repository.has(form.descriptor):
                 report(Status("Layer already exists", short))

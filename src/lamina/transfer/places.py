@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
+from ..events import Problem, Report
 from ..oci.reference import Reference
 from ..remote.registry import Registry
 
@@ -19,22 +20,30 @@ Connect = Callable[[], "Client"]
 
 
 class Places:
-    """The repositories that a transfer deals with; a context manager that ends its connections."""
+    """The repositories that a transfer deals with; a context manager that ends its connections.
 
-    def __init__(self, connect: Connect) -> None:
+    Args:
+        connect: makes a client.
+        report: hears what registries warn of.
+    """
+
+    def __init__(self, connect: Connect, report: Report) -> None:
         self._connect = connect
+        self._report = report
         self._client: Client | None = None
         self._process = 0
         self._inherited: list[Client] = []  # never closed here: they are another process's
         self._known: dict[Reference, Registry] = {}
         self._lock = threading.Lock()  # never held where a process forks
 
-    def at(self, reference: Reference) -> Registry:
-        """Return the repository of a reference, for this process."""
+    def at(self, reference: Reference, report: Report | None = None) -> Registry:
+        """Return the repository of a reference, for this process; the first call in one may give it a `report`."""
         with self._lock:
             if self._process != os.getpid():
                 self._inherited += [self._client] if self._client else []
                 self._process, self._client, self._known = os.getpid(), self._connect(), {}
+                hears = report or self._report
+                self._client.warn = lambda text: hears(Problem(text))
             assert self._client is not None
             repository = Reference(reference.domain, reference.path)
             if repository not in self._known:

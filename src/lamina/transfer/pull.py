@@ -15,7 +15,7 @@ from ..content.choosing import choose
 from ..content.contract import ContentNotFound, Source
 from ..content.copying import read
 from ..errors import DataLoss, LaminaError, NotSupported
-from ..events import Problem, Report, Status
+from ..events import Problem, Report, Status, once
 from ..images.distribution import Form, Origin
 from ..layers.layers import check_depth
 from ..lock import Lease
@@ -66,7 +66,8 @@ def verb(
     parsed = parse(name)
     if every and (parsed.tag or parsed.digest):
         raise InvalidReference(name, "tag can't be used with --all-tags/-a")
-    with Places(connect) as places:
+    report = once(report)  # several processes may have heard the same
+    with Places(connect, report) as places:
         names = _tags(places, parsed) if every else [parsed.tagged()]
         given = parse(into).tagged() if into else None
         pulled = [pull(store, places, one, report, wanted, given) for one in names]

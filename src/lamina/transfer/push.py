@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..content.copying import read
 from ..errors import LaminaError, NotFound
-from ..events import Report, Status
+from ..events import Report, Status, once
 from ..images.distribution import Form, Origin, seal
 from ..layers.layers import Layer
 from ..oci import digest, manifest, mediatypes, reference
@@ -78,7 +78,8 @@ def verb(
         raise InvalidReference(name, "tag can't be used with --all-tags/-a")
     report(Status(f"The push refers to repository [{parsed.name}]"))
     names = _tags(store, parsed) if every else [parsed.tagged()]
-    with Places(connect) as places:
+    report = once(report)  # several processes may have heard the same
+    with Places(connect, report) as places:
         return [push(store, places, one, report, compression) for one in names]
 
 
