@@ -21,6 +21,9 @@ from .paths import Paths
 MOST = 50
 """Docker's bound: sources that are remembered of a layer."""
 
+_ESCAPED = str.maketrans({letter: f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"})
+"""Letters that Go's JSON never has as they are."""
+
 _LIMIT = 1 << 20
 _Value = TypeVar("_Value")
 
@@ -105,7 +108,7 @@ def seal(blob: Digest, repository: str, credentials: Mapping[str, str]) -> str:
     """
     names = ("username", "password", "auth", "identitytoken", "registrytoken")
     known = {name: credentials[name] for name in names if credentials.get(name)}
-    key = digest.of(msgspec.json.encode(known)).encode()
+    key = digest.of(msgspec.json.encode(known).decode().translate(_ESCAPED).encode()).encode()
     return hmac.new(key, f"{blob}{repository}".encode(), "sha256").hexdigest()
 
 

@@ -77,7 +77,7 @@ class Client:
         """Return who says who we are to a registry; `domain` is what credentials are known under."""
         with self._lock:
             if origin not in self._authorizers:
-                made = Authorizer(origin, lambda: self._credential(domain), self._token, offline=offline)
+                made = Authorizer(origin, lambda: self.credential(domain), self._token, offline=offline)
                 self._authorizers[origin] = made
             return self._authorizers[origin]
 
@@ -185,7 +185,12 @@ class Client:
             raise InvalidAnswer(f"{here} sends us from HTTPS to plain HTTP: {printed(url)}")
         return url
 
-    def _credential(self, domain: str) -> Credential | None:
+    def credential(self, domain: str) -> Credential | None:
+        """Return who we are to a registry.
+
+        Raises:
+            LaminaError: what is kept of that cannot be read.
+        """
         with self._lock:
             if domain not in self._credentials:
                 self._credentials[domain] = self._keychain.find(domain)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..streams import CHUNK, DigestMismatch, chunks
+from . import headers
 from .answers import Broken, InvalidAnswer
-from .headers import content_range
 
 if TYPE_CHECKING:
     from .connections import Answer
@@ -113,7 +113,7 @@ class Download:
 
     def _check_range(self, answer: "Answer", begin: int) -> None:
         text = answer.headers.get("Content-Range", "")
-        span = content_range(text)
+        span = headers.content_range(text)
         if not begin or span is None or span.first != begin or span.total not in (None, self._size):
             raise InvalidAnswer(
                 f"{self._what}: asked for bytes from {begin} of {self._size}, the registry sends {text!r}"
@@ -121,8 +121,8 @@ class Download:
 
     def _check_length(self, answer: "Answer") -> None:
         """Say at once that a blob has the wrong size, where the registry says its size."""
-        length = answer.headers.get("Content-Length", "")
-        if length.isascii() and length.isdecimal() and int(length) != self._size:
+        length = headers.length(answer.headers.get("Content-Length", ""))
+        if length not in (None, self._size):
             raise DigestMismatch(self._what, f"{self._size} bytes", f"{length} bytes")
 
     def _skip(self, answer: "Answer", count: int) -> None:

@@ -10,7 +10,7 @@ _LONGEST = 16 << 10
 _WARNINGS = 4096
 """What a registry may send of warnings in one answer."""
 
-_DATE = 64
+_DATE, _DIGITS = 64, 19
 
 
 class Challenge(NamedTuple):
@@ -71,6 +71,11 @@ def content_range(text: str) -> Span | None:
         return None
     first, last, total = int(match[1]), int(match[2]), None if match[3] == "*" else int(match[3])
     return Span(first, last, total) if first <= last and (total is None or last < total) else None
+
+
+def length(text: str) -> int | None:
+    """Return what a Content-Length says; None where it says nothing."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else None
 
 
 def received(text: str) -> int | None:

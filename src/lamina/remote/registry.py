@@ -120,15 +120,22 @@ class Registry(Source, Target):
             stream.close()
 
     def has(self, descriptor: Descriptor) -> bool:
+        return self.size(descriptor) is not None
+
+    def size(self, descriptor: Descriptor) -> int | None:
+        """Return how many bytes the registry says that some content has; 0 if it does not say, None if it has it not.
+
+        Of the descriptor only the digest and the media type count.
+        """
         content = digest.parse(descriptor.digest)
         is_document = descriptor.media_type in _DOCUMENTS
         path = f"{'manifests' if is_document else 'blobs'}/{content}"
         what = self._manifest(content) if is_document else self._blob(content)
         try:
-            with self._asking.write("HEAD", path, what, {"Accept": _ACCEPT} if is_document else {}):
-                return True
+            with self._asking.write("HEAD", path, what, {"Accept": _ACCEPT} if is_document else {}) as answer:
+                return headers.length(answer.headers.get("Content-Length", "")) or 0
         except ContentNotFound:
-            return False
+            return None
 
     def push(self, descriptor: Descriptor, stream: Reader) -> None:
         """Take content. A blob goes in pieces, and goes on where it broke; ask `has` first, or it is sent again.
@@ -316,12 +323,12 @@ class Registry(Source, Target):
 def _described(answer: "Answer") -> Descriptor | None:
     """Return what the headers of a HEAD describe, if they do so in full."""
     answer.close()
-    length = answer.headers.get("Content-Length", "")
+    length = headers.length(answer.headers.get("Content-Length", ""))
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-    if kind not in _DOCUMENTS or not (length.isascii() and length.isdecimal() and len(length) < 10):
+    if kind not in _DOCUMENTS or length is None:
         return None
     try:
-        return Descriptor(kind, digest.parse(answer.headers.get("Docker-Content-Digest", "")), int(length))
+        return Descriptor(kind, digest.parse(answer.headers.get("Docker-Content-Digest", "")), length)
     except digest.InvalidDigest:
         return None
 

@@ -3,11 +3,13 @@
 The threads of a process share theirs.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
+from ..errors import LaminaError
 from ..events import Problem, Report
 from ..oci.reference import Reference
 from ..remote.registry import Registry
@@ -49,6 +51,20 @@ class Places:
             if repository not in self._known:
                 self._known[repository] = Registry(repository, self._client)
             return self._known[repository]
+
+    def secrets(self, reference: Reference) -> dict[str, str]:
+        """Return what we are known by to a registry, by Docker's names; nothing if that is nothing, or unreadable."""
+        self.at(reference)
+        assert self._client is not None
+        with contextlib.suppress(LaminaError):
+            if (known := self._client.credential(reference.domain)) is not None:
+                return {
+                    "username": known.username,
+                    "password": known.password,
+                    "identitytoken": known.identity_token,
+                    "registrytoken": known.registry_token,
+                }
+        return {}
 
     def cancel(self) -> None:
         """End all that this process waits for; see `Client.cancel`."""

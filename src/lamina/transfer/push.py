@@ -175,7 +175,8 @@ def _sent(
     """Send layers, config and manifest."""
     diff_ids = store.images.summary(image_id).diff_ids
     own = dict(zip(diff_ids, known.value.layers, strict=True)) if known else {}
-    outgoing = Outgoing(store, places, name, compression, own)
+    secrets = places.secrets(name)
+    outgoing = Outgoing(store, places, name, compression, own, secrets)
     forms: dict[Digest, Form] = {}
     send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
     for number, form in crew(len(layers), send, Form, PROCESSES, report, places.cancel):
@@ -187,7 +188,7 @@ def _sent(
     repository.publish(document.descriptor, document.raw, name.tag)
     with store.lock():
         for diff_id, form in forms.items():
-            sealed = seal(form.descriptor.digest, name.name, {})
+            sealed = seal(form.descriptor.digest, name.name, secrets)
             store.distribution.add(diff_id, Origin(form.descriptor.digest, name.name, sealed), form)
     return document
 
