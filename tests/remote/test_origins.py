@@ -28,6 +28,7 @@ from lamina.remote.credentials import Credential, One
 from lamina.remote.origins import CertificateInvalid, Origin, Place
 from lamina.remote.registry import Registry
 from lamina.remote.settings import Settings
+from lamina.streams import DigestMismatch, Verified
 
 
 class Certificates:
@@ -217,10 +218,12 @@ class TestMirrors:
         liar.kinds = library.kinds
         with Server(liar) as first, Server(library) as second, self.hub(first, second) as place:
             assert read(place, config) == b'{"a":1}'
+            with pytest.raises(DigestMismatch), place.open(layer, 5) as stream:  # the fault may be in what is before
+                Verified(stream, layer.digest).read()
             with pytest.raises(MirrorLied, match=rf"^mirror {first.host} is not asked again: .*{layer.digest}"):
                 read(place, layer)
             assert read(place, layer) == data
-            assert [len(server.lines()) for server in (first, second)] == [2, 2]
+            assert [len(server.lines()) for server in (first, second)] == [3, 2]
 
     @pytest.mark.parametrize("length", [None, 100_000])
     def test_one_that_has_less(self, length: int | None) -> None:

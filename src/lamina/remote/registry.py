@@ -90,7 +90,7 @@ class Registry(Source, Target):
             ContentNotFound: the repository does not have it.
             DigestMismatch: its size is another one, as the registry says. The bytes of manifests, indexes and configs
                 are verified here, others are for the reader to verify.
-            MirrorLied: in place of the `DataLoss` that a block ends with, if what it read was a mirror's: begin again.
+            MirrorLied: in place of the `DataLoss` that a block ends with, if all of it came from a mirror: begin again.
             RegistryUnavailable: it cannot be had now; also from `read`.
         """
         content = digest.parse(descriptor.digest)
@@ -113,7 +113,7 @@ class Registry(Source, Target):
             yield stream
         except DataLoss as error:
             names = " and ".join(sorted(place.host for place in mirrors))
-            if not self._passed_over(mirrors):
+            if offset or not self._passed_over(mirrors):
                 raise
             raise MirrorLied(f"mirror {names} is not asked again: {error}") from error
         finally:
