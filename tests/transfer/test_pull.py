@@ -22,6 +22,7 @@ from tests.transfer import samples
 
 from lamina.content.contract import ContentNotFound
 from lamina.engine import Engine
+from lamina.errors import InvalidArgument
 from lamina.events import Event, Status
 from lamina.oci import codec, digest, mediatypes
 from lamina.oci.manifest import Index
@@ -499,6 +500,8 @@ def test_from_python_beside_threads(tmp_path: pathlib.Path) -> None:
         assert (pulled.image_id, pulled.digest, pulled.is_new) == (sample.image_id, sample.manifest.digest, True)
         assert not engine.pull(name)[0].is_new
         assert engine.content()[0].digest == sample.manifest.digest
+        with pytest.raises(InvalidArgument, match="cannot have the name x"):
+            engine.pull(f"{server.host}/a/b", every=True, into="x")
     assert Status("Pull complete", sample.layers[0].digest[7:19]) in heard
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..content.choosing import choose
 from ..content.contract import ContentNotFound, Source
 from ..content.copying import read
-from ..errors import DataLoss, LaminaError, NotSupported
+from ..errors import DataLoss, InvalidArgument, LaminaError, NotSupported
 from ..events import Problem, Report, Status, once
 from ..images.distribution import Form, Origin
 from ..layers.layers import check_depth
@@ -58,11 +58,14 @@ def verb(
 ) -> list[Pulled]:
     """Bring in the image of a name, or with `every` all tags of a repository; see `pull`.
 
-    With `into` it gets that name here, in place of its own.
+    With `into` the image gets that name here, in place of its own.
 
     Raises:
         InvalidReference: the name is malformed; with `every`, it has a tag or a digest.
+        InvalidArgument: there is one name for all tags.
     """
+    if every and into:
+        raise InvalidArgument(f"all tags of {name} cannot have the name {into}")
     parsed = parse(name)
     if every and (parsed.tag or parsed.digest):
         raise InvalidReference(name, "tag can't be used with --all-tags/-a")
