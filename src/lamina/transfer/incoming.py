@@ -76,23 +76,27 @@ def brought(
         missing = wanted[len(present) :]
         _say_present(wanted[: len(present)], report)
         incoming = _Incoming(store, lease, places, reference, missing, held, report)
-        before = {blob: partial.size for blob, partial in held.items()}
-        try:
-            incoming.bring(present[-1] if present else None)
-        except BaseException as error:
-            incoming.discard()
-            if _is_full(error):
-                for blob, partial in held.items():
-                    partial.clear(before[blob])
-            raise
-        yield
+        with _given_back_where_full(held):
+            try:
+                incoming.bring(present[-1] if present else None)
+            except BaseException:
+                incoming.discard()
+                raise
+            yield
         _settle(store, missing, held)
 
 
-def _is_full(error: BaseException) -> bool:
-    """Tell whether an error is for want of room on the disk."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or isinstance(error, ResourceExhausted)
+@contextlib.contextmanager
+def _given_back_where_full(held: dict[Digest, Partial]) -> Iterator[None]:
+    """Take away what comes of blobs in a block that fails for want of room."""
+    before = {blob: partial.size for blob, partial in held.items()}
+    try:
+        yield
+    except (OSError, ResourceExhausted) as error:
+        if not isinstance(error, OSError) or error.errno in (errno.ENOSPC, errno.EDQUOT):
+            for blob, partial in held.items():
+                partial.clear(before[blob])
+        raise
 
 
 def _say_present(layers: list[Wanted], report: Report) -> None:
