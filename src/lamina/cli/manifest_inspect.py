@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from ..oci.reference import Reference
     from ..remote.registry import Registry
 
-_ESCAPED = str.maketrans({letter: f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"})
-"""Letters that Go's JSON never has as they are."""
-
 
 def parser(summary: str) -> Parser:
     """Return the command's parser."""
@@ -37,7 +34,7 @@ def parser(summary: str) -> Parser:
 def run(options: argparse.Namespace, shell: Shell) -> int:
     """Run the command."""
     from ..content import choosing
-    from ..oci import platform, reference
+    from ..oci import codec, platform, reference
     from ..remote.registry import Registry
 
     if options.verbose and options.raw:
@@ -50,9 +47,8 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
             found = choosing.choose(repository, found, platform.parse(options.platform))[-1]
             _, raw = repository.fetch(found.digest)
         if options.verbose:
-            shell.line(
-                json.dumps(_verbose(repository, named, found, raw), indent="\t", ensure_ascii=False).translate(_ESCAPED)
-            )
+            shown = json.dumps(_verbose(repository, named, found, raw), indent="\t", ensure_ascii=False)
+            shell.line(codec.as_go(shown))
             return 0
     if options.raw:
         sys.stdout.flush()

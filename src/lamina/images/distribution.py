@@ -13,16 +13,13 @@ from typing import TypeVar
 
 import msgspec
 
-from ..oci import digest
+from ..oci import codec, digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from .paths import Paths
 
 MOST = 50
 """Docker's bound: sources that are remembered of a layer."""
-
-_ESCAPED = str.maketrans({letter: f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"})
-"""Letters that Go's JSON never has as they are."""
 
 _LIMIT = 1 << 20
 _Value = TypeVar("_Value")
@@ -108,7 +105,7 @@ def seal(blob: Digest, repository: str, credentials: Mapping[str, str]) -> str:
     """
     names = ("username", "password", "auth", "identitytoken", "registrytoken")
     known = {name: credentials[name] for name in names if credentials.get(name)}
-    key = digest.of(msgspec.json.encode(known).decode().translate(_ESCAPED).encode()).encode()
+    key = digest.of(codec.as_go(codec.encode(known).decode()).encode()).encode()
     return hmac.new(key, f"{blob}{repository}".encode(), "sha256").hexdigest()
 
 
