@@ -4,6 +4,7 @@ The callable may raise to cancel the verb, which then leaves no trace. It is cal
 verb uses, one call at a time per subject.
 """
 
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -38,8 +39,40 @@ class Problem(msgspec.Struct, frozen=True):
     text: str
 
 
+_INTERVAL = 0.1
+"""Seconds between two words on how far something is."""
+
 Event = Status | Progress | Output | Problem
 Report = Callable[[Event], None]
+
+
+def once(report: Report) -> Report:
+    """Return what passes events on, but of problems with the same words only the first."""
+    said: set[str] = set()
+
+    def passed_on(event: Event) -> None:
+        if isinstance(event, Problem):
+            if event.text in said:
+                return
+            said.add(event.text)
+        report(event)
+
+    return passed_on
+
+
+def sparing(report: Report) -> Report:
+    """Return what passes events on, but of the progress of a subject no more than a person can see, and its end."""
+    said: dict[str, float] = {}
+
+    def passed_on(event: Event) -> None:
+        if isinstance(event, Progress):
+            now = time.monotonic()
+            if now - said.get(event.subject, 0.0) < _INTERVAL and event.current != event.total:
+                return
+            said[event.subject] = now
+        report(event)
+
+    return passed_on
 
 
 def ignore(event: Event) -> None:

@@ -1,5 +1,6 @@
 """Docker's `distribution` folder, and what we know beside it."""
 
+import hmac
 import os
 import pathlib
 
@@ -90,3 +91,10 @@ def test_what_cannot_be_read_is_not_known(known: Distribution, home: pathlib.Pat
 def test_a_seal_tells_credentials_apart() -> None:
     seals = {seal(BLOB, REPOSITORY, who) for who in ({}, {"username": "a"}, {"username": "a", "password": "b"})}
     assert len(seals) == 3
+
+
+def test_a_seal_is_made_of_what_gos_json_says() -> None:
+    text = r'{"username":"me","password":"\u003c\u0026\u003e\u2028é"}'
+    key = digest.of(text.encode()).encode()
+    expected = hmac.new(key, f"{BLOB}{REPOSITORY}".encode(), "sha256").hexdigest()
+    assert seal(BLOB, REPOSITORY, {"password": "<&>\u2028é", "username": "me", "identitytoken": ""}) == expected

@@ -8,10 +8,14 @@ import stat
 from typing import Any
 
 import pytest
+from tests import peers
+from tests.cli.place import Lamina
+from tests.peers import Podman, Tool
+from tests.registry.distribution import PASSWORD, USER, Distribution
 
 from lamina.errors import InvalidArgument, LaminaError
 from lamina.oci.codec import InvalidDocument
-from lamina.remote.credentials import HUB, Credential
+from lamina.remote.credentials import HUB, Credential, Several
 from lamina.remote.dockerconfig import DockerConfig
 from lamina.remote.programs import ProgramFailed
 
@@ -202,3 +206,45 @@ class TestPrograms:
         with pytest.raises(LaminaError) as caught:
             home.config.store("h", ME)
         assert "secret" not in str(caught.value)
+
+
+class TestPodman:
+    """Its file is read where Docker's knows nothing."""
+
+    @pytest.fixture
+    def both(self, home: Home, tmp_path: pathlib.Path) -> Several:
+        auths = {"h:1": {"auth": auth()}, "docker.io": {"auth": auth()}, "part/of": {"auth": auth()}}
+        (tmp_path / "auth.json").write_text(json.dumps({"auths": auths}))
+        return Several(home.config, DockerConfig(str(tmp_path / "auth.json"), {}, podman=True))
+
+    @pytest.mark.parametrize(("host", "expected"), [("h:1", ME), ("docker.io", ME), ("part", None), ("h", None)])
+    def test_without_dockers(self, both: Several, host: str, expected: Credential | None) -> None:
+        assert both.find(host) == expected
+
+    def test_dockers_comes_first(self, both: Several, home: Home) -> None:
+        home.write({"auths": {"h:1": {"auth": auth("you", "x")}}})
+        assert both.find("h:1") == Credential("you", "x")
+        assert both.find("docker.io") == ME
+
+    def test_a_helper_is_asked_by_the_bare_name(self, home: Home, tmp_path: pathlib.Path) -> None:
+        home.program("pod")
+        (home.programs / "kept-docker.io").write_text('{"Username":"me","Secret":"secret word"}')
+        (tmp_path / "auth.json").write_text('{"credHelpers":{"docker.io":"pod"}}')
+        environment = {"PATH": f"{home.programs}:/usr/bin:/bin"}
+        assert DockerConfig(str(tmp_path / "auth.json"), environment, podman=True).find("docker.io") == ME
+
+
+@pytest.mark.parametrize("variable", ["REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR"])
+def test_logged_in_with_podman(tmp_path: pathlib.Path, variable: str) -> None:
+    peers.need(Distribution.missing(), Podman.missing())
+    where = tmp_path / "containers" / "auth.json"
+    with Distribution(str(tmp_path / "registry"), locked=True) as registry:
+        lamina = Lamina(str(tmp_path / "store"), env={"DOCKER_CONFIG": str(tmp_path / "docker")})
+        podman = Tool("podman")
+        podman("login", "--authfile", str(where), "--tls-verify=false", "-u", USER, "-p", PASSWORD, registry.host)
+        before = where.read_bytes()
+        assert lamina("tags", f"{registry.host}/a", check=False).stderr.startswith("Error: access to ")
+        value = {"REGISTRY_AUTH_FILE": str(where), "XDG_RUNTIME_DIR": str(tmp_path)}[variable]
+        assert "not found" in lamina("tags", f"{registry.host}/a", env={variable: value}, check=False).stderr
+        assert lamina("logout", registry.host, env={variable: value}).stdout.startswith("Not logged in")
+        assert where.read_bytes() == before

@@ -536,7 +536,8 @@ class TestUploads:
         assert not target.has(root)
 
 
-def test_interrupted(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("said", [b"t", b""], ids=["after a byte", "before the answer"])
+def test_interrupted(tmp_path: pathlib.Path, said: bytes) -> None:
     """^C while two layers are silent: the command ends at once, and leaves no half of anything."""
     library, silence, begun = Library(), threading.Event(), threading.Semaphore(0)
     library.image(b"one" * 100, b"two" * 100)
@@ -546,11 +547,11 @@ def test_interrupted(tmp_path: pathlib.Path) -> None:
             return None
 
         def silent() -> Iterable[bytes]:
-            yield b"t"
+            yield said
             begun.release()
             silence.wait(60)
 
-        return Reply(200, body=silent())
+        return Reply(200, body=silent() if said else b"".join(silent()))
 
     library.before = before
     with Server(library) as server:

@@ -94,3 +94,24 @@ def test_received(text: str, expected: int | None) -> None:
 )
 def test_seconds(text: str, expected: float | None) -> None:
     assert headers.seconds(text, 1_000_000_000) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('299 - "one"', ["one"]),
+        ('299 - "one, two", 299 - "three"', ["one, two", "three"]),
+        (r'299 - "a \"word\""', ['a "word"']),
+        ('299 - "caf\u00c3\u00a9"', ["caf\u00e9"]),
+        ('299 - "caf\u00e9"', ["caf\u00e9"]),
+        ('110 - "stale", 299 - "one"', ["one"]),
+        ('299 proxy "one"', []),
+        ('299 - "one" "Wed, 21 Oct 2015 07:28:00 GMT"', []),
+        ('299 - "one', []),
+        ("299 - one", []),
+        ("", []),
+        ('299 - "' + "x" * 5000 + '"', []),
+    ],
+)
+def test_warnings(text: str, expected: list[str]) -> None:
+    assert headers.warnings(text) == expected

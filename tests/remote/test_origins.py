@@ -3,26 +3,32 @@
 import contextlib
 import os
 import pathlib
+import random
 import ssl
 import subprocess
+import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 from tests import peers
 from tests.peers import Tool
 from tests.registry.distribution import PASSWORD, USER, Distribution
 from tests.remote.conftest import repository
-from tests.remote.servers import Answer, Library, Reply, Server
+from tests.remote.servers import Answer, Asked, Library, Reply, Server
 
 from lamina.content.contract import ContentNotFound
-from lamina.errors import InvalidArgument, LaminaError
-from lamina.oci import reference
+from lamina.content.copying import read
+from lamina.errors import Cancelled, InvalidArgument, LaminaError
+from lamina.oci import mediatypes, reference
 from lamina.remote import origins, settings
-from lamina.remote.answers import InvalidAnswer, RegistryUnavailable
+from lamina.remote.answers import InvalidAnswer, MirrorLied, RegistryUnavailable
 from lamina.remote.client import Client
 from lamina.remote.credentials import Credential, One
 from lamina.remote.origins import CertificateInvalid, Origin, Place
 from lamina.remote.registry import Registry
 from lamina.remote.settings import Settings
+from lamina.streams import DigestMismatch, Verified
 
 
 class Certificates:
@@ -203,6 +209,57 @@ class TestMirrors:
             assert len(ill.lines()) == 1
             assert len(good.lines()) == 2
 
+    def test_one_with_other_bytes_under_a_digest(self) -> None:
+        """The reader finds it out at the end, and gets the right ones when it begins again."""
+        library, liar = Library(), Library()
+        data = random.Random(1).randbytes(200_000)
+        layer, config = library.add(data), library.add(b'{"a":1}', mediatypes.OCI_CONFIG)
+        liar.blobs = {layer.digest: bytes(len(data)), config.digest: b'{"a":2}'}
+        liar.kinds = library.kinds
+        with Server(liar) as first, Server(library) as second, self.hub(first, second) as place:
+            assert read(place, config) == b'{"a":1}'
+            with pytest.raises(DigestMismatch), place.open(layer, 5) as stream:  # the fault may be in what is before
+                Verified(stream, layer.digest).read()
+            with pytest.raises(MirrorLied, match=rf"^mirror {first.host} is not asked again: .*{layer.digest}"):
+                read(place, layer)
+            assert read(place, layer) == data
+            assert [len(server.lines()) for server in (first, second)] == [3, 2]
+
+    @pytest.mark.parametrize("length", [None, 100_000])
+    def test_one_that_has_less(self, length: int | None) -> None:
+        """One that says so is passed over for that; one that breaks off, again and again, is not asked any more."""
+        library = Library()
+        data = random.Random(1).randbytes(100_000)
+        layer = library.add(data)
+
+        def short(asked: Asked) -> Reply:
+            begin = int(asked.headers.get("Range", "bytes=0-")[6:-1])
+            span = {"Content-Range": f"bytes {begin}-{len(data) - 1}/{len(data)}"}
+            return Reply(206 if begin else 200, span, data[begin:70_000], length and length - begin)
+
+        with Server(short) as first, Server(library) as second, self.hub(first, second) as place:
+            assert read(place, layer) == data
+            assert len(first.lines()) == (1 if length is None else 3)
+            assert [one.headers.get("Range") for one in second.asked] == [length and "bytes=70000-"]
+
+    def test_all_lie(self) -> None:
+        liar = Library()
+        layer = liar.add(b"right")
+        liar.blobs[layer.digest] = b"wrong"
+        with Server(liar) as first, Server(liar) as second, self.hub(first, second) as place:
+            for _ in range(2):
+                with pytest.raises(MirrorLied):
+                    read(place, layer)
+            with pytest.raises(RegistryUnavailable, match=r"registry-1\.docker\.io"):
+                read(place, layer)
+
+    @contextlib.contextmanager
+    def hub(self, *mirrors: Server) -> Iterator[Registry]:
+        urls = tuple(f"http://{mirror.host}" for mirror in mirrors)
+        how = Settings(mirrors=urls, certificates="", attempts=3, patience=0.01, connect_timeout=1)
+        with Client(how) as client:
+            yield Registry(reference.parse("busybox"), client)
+
     def test_credentials_of_the_hub_are_not_for_them(self) -> None:
         guard = Reply(401, {"WWW-Authenticate": "Basic realm=x"})
         with Server(lambda _: guard) as mirror, Server(Library()) as last:
@@ -260,6 +317,28 @@ class TestCertificates:
         (trusted / "h" / name).write_text(text)
         with pytest.raises(CertificateInvalid, match=said):
             origins.context("h", Settings(certificates=str(trusted)))
+
+    def test_cancelled_before_the_answer(self, certificates: Certificates, client: Client) -> None:
+        silence, asked, begun = threading.Event(), threading.Event(), time.monotonic()
+
+        def silent(request: Asked) -> Reply | None:
+            if "/a/b/" in request.path:
+                asked.set()
+                silence.wait(30)
+            return None
+
+        def cancel() -> None:
+            asked.wait(30)
+            client.cancel()
+
+        with Server(Library(silent), certificates.context()) as server:
+            thread = threading.Thread(target=cancel)
+            thread.start()
+            with pytest.raises(Cancelled):
+                repository(client, server.host).resolve("1")
+            assert time.monotonic() - begun < 20
+            thread.join()
+            silence.set()
 
     def test_from_https_to_http(self, certificates: Certificates, client: Client) -> None:
         with Server(Library()) as plain:

@@ -4,6 +4,7 @@ import contextlib
 import glob
 import io
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests import samples, tars, traces
 from tests.peers import PATH
 from tests.safety import tracer, view
 from tests.safety.commands import Command
+from tests.safety.remote import HERE, Remote
 from tests.safety.syscalls import CHANGING_FLAGS, DESCRIPTORS, OPENS, WAITS, WRITES
 from tests.safety.tracer import Call, Fail, Kill
 from tests.samples import Sample
@@ -39,6 +41,14 @@ LABEL done=yes
 """
 
 
+SITE = """\
+FROM victim:1
+COPY one /www/
+COPY two /www/
+"""
+"""What the registry has: its base is in the store already."""
+
+
 class Done(NamedTuple):
     """How a command ended, the points that it passed, and what it said on standard error."""
 
@@ -56,13 +66,19 @@ class Known(NamedTuple):
 
 
 class Arena:
-    """A folder with a template of a store, and commands on copies of it. The folder is made, and goes with `close`."""
+    """A folder with a template of a store, and commands on copies of it. The folder is made, and goes with `close`.
 
-    def __init__(self, place: str = "/dev/shm") -> None:
+    Args:
+        place: where the folder is to be.
+        run_root: what is fleeting; in the folder if empty.
+    """
+
+    def __init__(self, place: str = "/dev/shm", run_root: str = "") -> None:
         self.folder = tempfile.mkdtemp(prefix=f"lamina-{os.getpid()}-", dir=place)
         self.template = os.path.join(self.folder, "template")
         self.store = os.path.join(self.folder, "store")
-        self.run_root = os.path.join(self.folder, "run")
+        self.run_root = run_root or os.path.join(self.folder, "run")
+        self._remote: Remote | None = None
         self._known: dict[str, Known] = {}
         self._ids: set[str] = set()
         os.makedirs(os.path.join(self.folder, "context"))
@@ -99,18 +115,39 @@ class Arena:
         ]
         self._write("several.tar", samples.docker_archive(*several))
 
+    def _with_remote(self) -> Remote:
+        """Return the registry; the first time, it is started and gets its image."""
+        if self._remote is None:
+            self._remote = Remote()
+            maker = os.path.join(self.folder, "maker")
+            subprocess.run(["cp", "-a", self.template, maker], check=True)
+            os.mkdir(os.path.join(self.folder, "site"))
+            for name, size in (("one", 1_500_000), ("two", 20_000)):
+                self._write(f"site/{name}", random.Random(name).randbytes(size))
+            name = f"{HERE}/web/site:1"
+            assert self.call(maker, "build", "-q", "-t", name, "-f", "-", "site", data=SITE.encode()) == 0
+            assert self.call(maker, "push", "-q", name) == 0
+            shutil.rmtree(maker)
+            self._remote.keep()
+        return self._remote
+
+    def _words(self, words: Iterable[str]) -> list[str]:
+        return self._remote.words(list(words)) if self._remote else list(words)
+
     def environment(self, root: str) -> dict[str, str]:
         return {
             "PATH": PATH,
             "LAMINA_ROOT": root,
             "LAMINA_RUN_ROOT": self.run_root,
             "PYTHONDONTWRITEBYTECODE": "1",
+            "DOCKER_CONFIG": self.folder,
+            "LAMINA_DAEMON_JSON": os.path.join(self.folder, "none"),
         }
 
     def call(self, root: str, *words: str, data: bytes = b"", before: tuple[str, ...] = ()) -> int:
         """Run a command on a store; return its exit status."""
         done = subprocess.run(
-            [*before, LAMINA, *words],
+            [*before, LAMINA, *self._words(words)],
             input=data,
             capture_output=True,
             cwd=self.folder,
@@ -129,10 +166,23 @@ class Arena:
         for path in (self.store, self.run_root):
             shutil.rmtree(path, ignore_errors=True)
         subprocess.run(["cp", "-a", self.template, self.store], check=True)
+        if command.remote:
+            self._with_remote().begin()
+        if command.partial:
+            self._bring_half()
         for words in command.before:
             assert self.call(self.store, *words) == 0
         if command.damage:
             command.damage(self.store)
+
+    def _bring_half(self) -> None:
+        """Leave half of the registry's largest blob in the store, as a pull does whose connection broke."""
+        data = self._with_remote().layers()[0]
+        folder = os.path.join(self.store, "lamina", "partial")
+        os.mkdir(folder, 0o700)
+        partial = os.path.join(folder, f"sha256-{data.split('/')[-2]}")
+        shutil.copyfile(data, partial)
+        os.truncate(partial, os.path.getsize(data) // 2)
 
     def learn(self, name: str, command: Command) -> "Known":
         """Run a command undisturbed, once; return what it did."""
@@ -140,7 +190,7 @@ class Arena:
             with self.careful():
                 self.begin(command)
                 with self.engine() as engine:
-                    old = set() if command.damage else view.of(engine)
+                    old = set() if command.damage else self._view(engine)
                 done = self.traced(command, lambda _: None)
                 assert done.status == 0, done.said
                 self.rest()
@@ -168,7 +218,7 @@ class Arena:
 
         with open(os.devnull, "rb") as null, tempfile.TemporaryFile() as errors:
             status = tracer.run(
-                [LAMINA, *command.words],
+                [LAMINA, *self._words(command.words)],
                 at,
                 cwd=self.folder,
                 env=self.environment(self.store),
@@ -236,10 +286,13 @@ class Arena:
         with self.engine() as engine:
             nothing(engine.check(), "check finds")
             live = any(one.state.status in ("running", "paused") for one in engine.containers())
-            found = view.of(engine)
+            found = self._view(engine)
         if not live:
             self._nothing_runs()
         return found
+
+    def _view(self, engine: Engine) -> set[str]:
+        return view.of(engine) | set(self._remote.view() if self._remote else ())
 
     def rest(self) -> None:
         """Wait until the containers that end by themselves have ended."""
@@ -258,13 +311,19 @@ class Arena:
                     engine.remove_container(one.record.id, force=True)
             nothing(engine.check(), "check finds")
         self._nothing_runs()
-        for name in ("leases", "tmp"):
-            nothing(os.listdir(os.path.join(self.store, "lamina", name)), f"in {name}")
+        for name in ("leases", "tmp", "partial"):
+            path = os.path.join(self.store, "lamina", name)
+            nothing(os.listdir(path) if os.path.isdir(path) else [], f"in {name}")
 
     def _note_ids(self) -> None:
         """Remember the containers that are there, whole or not: no control group of theirs may stay."""
-        for path in ("lamina/containers/*", "image/overlay2/layerdb/mounts/*", "../run/bundles/*"):
-            self._ids.update(map(os.path.basename, glob.glob(os.path.join(self.store, path))))
+        places = (
+            (self.store, "lamina/containers"),
+            (self.store, "image/overlay2/layerdb/mounts"),
+            (self.run_root, "bundles"),
+        )
+        for place in places:
+            self._ids.update(map(os.path.basename, glob.glob(os.path.join(*place, "*"))))
 
     @contextlib.contextmanager
     def careful(self) -> Iterator[None]:
@@ -302,6 +361,8 @@ class Arena:
     def close(self) -> None:
         """Remove all."""
         self.give_up()
+        if self._remote:
+            self._remote.close()
         shutil.rmtree(self.folder)
 
 

@@ -12,7 +12,8 @@ class Command(NamedTuple):
     `before` are commands that make what it needs. A command in `parts` does several things, each of them whole: an
     image of several, a step of a build, a container and then its run. One that `runs` a container leaves it to the
     process there whether what it writes outlives a loss of power. What begins with `between` may be
-    seen half-way. `damage` spoils a store, for what mends it.
+    seen half-way. `damage` spoils a store, for what mends it. One that is `remote` meets a registry: HERE in its words;
+    `partial` says that of the largest blob there half has come already.
     """
 
     words: list[str]
@@ -21,6 +22,8 @@ class Command(NamedTuple):
     runs: bool = False
     between: str = "nothing"
     damage: Callable[[str], None] | None = None
+    remote: bool = False
+    partial: bool = False
 
 
 def _damage(store: str) -> None:
@@ -71,5 +74,8 @@ COMMANDS = {
     "volume create": Command(["volume", "create", "--label", "a=b", "new"]),
     "volume rm": Command(["volume", "rm", "old"]),
     "cp": Command(["cp", "context", "one:/again"], parts=True),
+    "pull": Command(["pull", "HERE/web/site:1"], remote=True),
+    "pull partial": Command(["pull", "HERE/web/site:1"], remote=True, partial=True),
+    "push": Command(["push", "HERE/new/site:1"], (["tag", "victim:1", "HERE/new/site:1"],), remote=True),
     "check --repair": Command(["system", "check", "--repair"], damage=_damage),
 }

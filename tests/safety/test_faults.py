@@ -10,6 +10,7 @@ from errno import EIO
 import pytest
 from tests import peers, traces
 from tests.peers import Tool
+from tests.registry.distribution import Distribution
 from tests.safety import faults
 from tests.safety.arena import Arena
 from tests.safety.commands import COMMANDS
@@ -23,7 +24,7 @@ FAULTS = 1
 
 @pytest.fixture(scope="module")
 def arena() -> Iterator[Arena]:
-    peers.need(Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing())
+    peers.need(Distribution.missing(), Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing())
     with traces.tidy():
         arena = Arena()
         try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from tests import peers, traces
 from tests.peers import Tool
+from tests.registry.distribution import Distribution
 from tests.safety.arena import Arena
 from tests.safety.commands import COMMANDS
 
@@ -20,7 +21,7 @@ KILLS = 2
 
 @pytest.fixture(scope="module")
 def arena() -> Iterator[Arena]:
-    peers.need(Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing())
+    peers.need(Distribution.missing(), Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing())
     with traces.tidy():
         arena = Arena()
         try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tests import disks, peers, traces
 from tests.peers import Tool
+from tests.registry.distribution import Distribution
 from tests.safety.commands import COMMANDS
 from tests.safety.crashes import Crashes
 
@@ -16,7 +17,8 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 
 @pytest.fixture(scope="module")
 def crashes() -> Iterator[Crashes]:
-    peers.need(disks.missing(), Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing())
+    peers.need(disks.missing(), Distribution.missing())
+    peers.need(Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing())
     with traces.tidy():
         crashes = Crashes()
         try:
@@ -26,7 +28,8 @@ def crashes() -> Iterator[Crashes]:
 
 
 @pytest.mark.parametrize(
-    "name", ["build", "load new", "commit", "create -v", "run", "run -v", "run -d", "rm", "system prune", "cp"]
+    "name",
+    ["build", "load new", "commit", "create -v", "run", "run -v", "run -d", "rm", "system prune", "cp", "pull", "push"],
 )
 def test_power_lost(crashes: Crashes, name: str) -> None:
     assert [*filter(None, crashes.attack(name, COMMANDS[name], most=3))] == []

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, NamedTuple
 
 from tests.safety.syscalls import BARRIERS, NUMBERS
@@ -137,7 +137,7 @@ class _Trace:
     def follow(self) -> int:
         """Handle all stops until no process is left; return the exit status of the first."""
         result = 0
-        while self._tracees:
+        while self._tracees or (self._is_killed and self._end_unseen()):
             pid, status = os.waitpid(-1, _WALL)
             if os.WIFSTOPPED(status):
                 self._tracees.add(pid)
@@ -158,6 +158,12 @@ class _Trace:
         self._is_killed = True
         for pid in list(self._tracees):
             self._end(pid)
+
+    def _end_unseen(self) -> bool:
+        """Kill those that were forked as all others were killed: they have not stopped yet, and would never go on."""
+        self._tracees = set(traced_by(os.getpid()))
+        self.kill()
+        return bool(self._tracees)
 
     def time_out(self) -> None:
         self._is_late = True
@@ -207,6 +213,14 @@ class _Trace:
             case Fail(error):
                 self._failing[call.pid] = error
                 _ptrace(_POKEUSER, call.pid, _ORIG_RAX, -1)
+
+
+def traced_by(tracer: int) -> Iterator[int]:
+    """Yield the processes that a process traces."""
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/status") as file:
+            if f"\nTracerPid:\t{tracer}\n" in file.read():
+                yield int(name)
 
 
 @functools.cache

@@ -43,8 +43,12 @@ def lasting(lines: set[str]) -> set[str]:
 
 
 def durable(lines: set[str], *, runs: bool) -> set[str]:
-    """Return the lines that must outlive a loss of power: what a container's process wrote is its own affair."""
-    return {line for line in lasting(lines) if not (runs and re.search("^container [^ ]+ [CAD] ", line))}
+    """Return the lines that must outlive a loss of power: what a container's process wrote is its own affair.
+
+    So is what a registry has.
+    """
+    theirs = re.compile("^registry " + "|^container [^ ]+ [CAD] " * runs)
+    return {line for line in lasting(lines) if not theirs.search(line)}
 
 
 def difference(found: set[str], wanted: set[str]) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,15 +24,61 @@ def test_one_is_not_worth_a_fork() -> None:
     assert dict(crew(1, lambda _, __: os.getpid(), int, 3, ignore)) == {0: os.getpid()}
 
 
-def test_nothing_is_forked_beside_threads() -> None:
+@pytest.fixture
+def beside() -> Iterator[None]:
+    """Have another thread, which has to be the only one at the end."""
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait)
     thread.start()
     try:
-        assert set(dict(crew(3, lambda _, __: os.getpid(), int, 3, ignore)).values()) == {os.getpid()}
+        yield
+        assert threading.active_count() == 2
     finally:
         stop.set()
         thread.join()
+
+
+@pytest.mark.usefixtures("beside")
+class TestBesideThreads:
+    def test_nothing_is_forked_and_all_work_at_once(self) -> None:
+        together = threading.Barrier(3)
+
+        def work(number: int, report: Report) -> int:
+            together.wait(30)
+            report(Status(str(number)))
+            return os.getpid()
+
+        heard: list[tuple[Event, int]] = []
+        found = dict(crew(6, work, int, 3, lambda event: heard.append((event, threading.get_ident()))))
+        assert found == dict.fromkeys(range(6), os.getpid())
+        assert {event for event, _ in heard} == {Status(str(number)) for number in range(6)}
+        assert {thread for _, thread in heard} == {threading.get_ident()}
+
+    def test_the_first_error_ends_the_others(self) -> None:
+        """One that waits is ended by `stop`, one that works by its next word."""
+        stopped, at_work = threading.Event(), threading.Barrier(3)
+
+        def work(number: int, report: Report) -> None:
+            at_work.wait(30)
+            if not number:
+                raise NotFound("nothing")
+            while number == 1:
+                report(Status("on and on"))
+            stopped.wait()
+
+        with pytest.raises(NotFound, match="nothing"):
+            list(crew(9, work, type(None), 3, ignore, stopped.set))
+
+    def test_leaving_off_ends_them(self) -> None:
+        stopped = threading.Event()
+        members = crew(3, lambda number, _: number and stopped.wait(), int, 2, ignore, stopped.set)
+        with contextlib.closing(members):
+            assert next(members) == (0, 0)
+
+    def test_nothing_is_stopped_at_a_good_end(self) -> None:
+        stopped = threading.Event()
+        assert len(dict(crew(5, lambda number, _: number, int, 3, ignore, stopped.set))) == 5
+        assert not stopped.is_set()
 
 
 def test_what_all_say_is_heard_here() -> None:

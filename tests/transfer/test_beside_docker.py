@@ -8,7 +8,7 @@ import pytest
 from tests import peers
 from tests.cli.place import Lamina
 from tests.peers import Docker, Podman
-from tests.registry.distribution import Running
+from tests.registry.distribution import PASSWORD, USER, Distribution, Running
 
 pytestmark = [pytest.mark.root, pytest.mark.docker]
 
@@ -48,6 +48,22 @@ def test_dockerd_goes_on_with_what_lamina_has_pushed(first: Lamina, name: str) -
         assert docker("push", other).stdout.count("Mounted from x/site") == 3
         assert docker.json("inspect", name)[0]["RepoDigests"] == [*digest, digest[0].replace("/x/", "/y/")]
     assert first("push", other).stdout.count("Layer already exists") == 3
+
+
+def test_a_push_is_sealed_as_dockerd_seals_it(first: Lamina, tmp_path: pathlib.Path) -> None:
+    """dockerd notes a layer anew where the seal is not of the credentials that it has itself."""
+    peers.need(Docker.missing(), Distribution.missing())
+    with Distribution(str(tmp_path / "registry"), locked=True) as registry:
+        name = f"{registry.host}/x/site:2"
+        first("tag", "site:2", name)
+        first("login", "-u", USER, "--password-stdin", registry.host, input=PASSWORD)
+        first("push", name)
+        noted = f"{first.root}/image/overlay2/distribution/v2metadata-by-diffid"
+        ours = _files(noted)
+        with Docker(first.root) as docker:
+            how = {"DOCKER_CONFIG": first.env["DOCKER_CONFIG"]}
+            assert docker("push", name, env=how).stdout.count("Layer already exists") == 3
+        assert _files(noted) == ours
 
 
 def test_what_dockerd_has_pushed_comes_back(

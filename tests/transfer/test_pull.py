@@ -1,5 +1,7 @@
 """Pull: the program and Debian's docker-registry, and registries that fail in the middle."""
 
+import gzip
+import itertools
 import json
 import os
 import pathlib
@@ -8,6 +10,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,7 +20,9 @@ from tests.registry.distribution import Running
 from tests.remote.servers import Asked, Library, Reply, Server
 from tests.transfer import samples
 
+from lamina.content.contract import ContentNotFound
 from lamina.engine import Engine
+from lamina.errors import InvalidArgument
 from lamina.events import Event, Status
 from lamina.oci import codec, digest, mediatypes
 from lamina.oci.manifest import Index
@@ -76,6 +81,24 @@ def test_only_what_is_missing_is_asked_for(store: Stores, pushed: str, registry:
     blobs = [line for line in registry.requests()[before:] if "/blobs/" in line]
     config = second.json("inspect", f"{pushed}:2")[0]["Id"]
     assert sorted(blobs) == sorted(f"GET /v2/x/site/blobs/{one}" for one in (f"sha256:{new}", config))
+
+
+def test_a_copy_into_the_store_asks_for_what_is_missing(store: Stores, pushed: str, registry: Running) -> None:
+    second = store("second")
+    second("copy", f"docker://{pushed}:1", "store:one")
+    before = len(registry.requests())
+    done = second("copy", f"docker://{pushed}:2", "two:2")
+    assert done.stdout == f"{_digest(pushed, '2')}\n"
+    config = second.json("inspect", "two:2")[0]["Id"]
+    blobs = [line for line in registry.requests()[before:] if "GET" in line and "/blobs/" in line]
+    assert sorted(blobs) == sorted(
+        f"GET /v2/x/site/blobs/{one}" for one in (f"sha256:{_layers(pushed, '2')[-1]}", config)
+    )
+    names = second("images", "--digests", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}").stdout.splitlines()
+    assert sorted(names) == ["one:latest <none>", "two:2 <none>"]
+    before = len(registry.requests())
+    second("copy", f"docker://{pushed}:2", "store:three")
+    assert not [line for line in registry.requests()[before:] if "/blobs/" in line]
 
 
 def test_all_tags_and_a_digest(store: Stores, pushed: str) -> None:
@@ -203,7 +226,8 @@ def test_a_later_pull_goes_on_where_one_broke(store: Stores) -> None:
         assert not os.listdir(os.path.dirname(partial))
 
 
-def test_a_part_that_is_wrong_is_fetched_again(store: Stores) -> None:
+@pytest.mark.parametrize("wrong", [bytes(200_000), samples.noise(99, 200_000)], ids=["zeros", "noise"])
+def test_a_part_that_is_wrong_is_fetched_again(store: Stores, wrong: bytes) -> None:
     library = Library()
     sample = samples.fill(library, *samples.layers(400_000))
     cut = library.before = _Cut(library, sample.layers[0].digest, 150_000)
@@ -214,7 +238,7 @@ def test_a_part_that_is_wrong_is_fetched_again(store: Stores) -> None:
         folder = os.path.join(lamina.root, "lamina", "partial")
         os.mkdir(folder)
         with open(os.path.join(folder, sample.layers[0].digest.replace(":", "-")), "wb") as file:
-            file.write(bytes(200_000))
+            file.write(wrong)
         lamina("pull", name)
         assert cut.begins[-1] == 0
         assert lamina.json("inspect", name)[0]["Id"] == sample.image_id
@@ -280,13 +304,15 @@ def test_two_at_once_fetch_a_layer_once(store: Stores) -> None:
         assert sum(text.count("Already exists") for text in said) == 2
 
 
-@pytest.mark.parametrize("wrong", ["layer", "diff id", "count", "config", "kind"])
+@pytest.mark.parametrize("wrong", ["layer", "noise", "diff id", "count", "config", "kind"])
 def test_a_registry_that_lies(store: Stores, wrong: str) -> None:
     library = Library()
     one, two = samples.layers(3000, 4000)
     sample = samples.fill(library, one)
     if wrong == "layer":
         library.blobs[sample.layers[0].digest] = bytes(sample.layers[0].size)
+    if wrong == "noise":
+        library.blobs[sample.layers[0].digest] = samples.noise(99, sample.layers[0].size)
     if wrong == "config":
         library.blobs[sample.image_id] = library.blobs[sample.image_id].replace(b"amd64", b"amd46")
     if wrong in ("diff id", "count"):
@@ -297,9 +323,10 @@ def test_a_registry_that_lies(store: Stores, wrong: str) -> None:
         _replace_config(library, sample, b"{}", "application/vnd.example.model.v1+json")
     expected = {
         "layer": "blob sha256:",
+        "noise": "blob sha256:",
         "diff id": "layers from manifest don't match image configuration: layer",
         "count": "layers from manifest don't match image configuration: there are 1",
-        "config": "content sha256:",
+        "config": "blob sha256:",
         "kind": 'Encountered remote "application/vnd.example.model.v1+json" when fetching',
     }
     with Server(library) as server:
@@ -310,6 +337,70 @@ def test_a_registry_that_lies(store: Stores, wrong: str) -> None:
         assert caught.value.stderr.count("\n") == 1
         assert not lamina("images", "-aq").stdout
         assert not lamina("system", "df", "--format", "{{.TotalCount}}").stdout.strip("0\n")
+
+
+@pytest.mark.parametrize("wrong", ["zeros", "noise", "another gzip", "short", "more after the layer"])
+@pytest.mark.parametrize("verb", ["pull", "copy"])
+def test_a_mirror_that_lies(store: Stores, tmp_path: pathlib.Path, verb: str, wrong: str) -> None:
+    library, liar = Library(), Library()
+    sample = samples.fill(library, *samples.layers(50_000, 100))
+    liar.blobs, liar.kinds, liar.names = {**library.blobs}, library.kinds, library.names
+    layer = sample.layers[0]
+    right = library.blobs[layer.digest]
+    other = gzip.compress(bytes(layer.size))
+    liar.blobs[layer.digest] = {
+        "zeros": bytes(layer.size),
+        "noise": samples.noise(99, layer.size),
+        "another gzip": other + bytes(layer.size - len(other)),
+        "short": right[:-1],
+        "more after the layer": right[:-1] + b"x",
+    }[wrong]
+    with Server(liar) as first, Server(library) as second:
+        mirrors = {"registry-mirrors": [f"http://{server.host}" for server in (first, second)]}
+        (tmp_path / "daemon.json").write_text(json.dumps(mirrors))
+        lamina = store("second")
+        words = ("pull", "a/b:1") if verb == "pull" else ("copy", "docker://a/b:1", f"oci:{tmp_path}/layout")
+        done = lamina(*words, env={"LAMINA_DAEMON_JSON": str(tmp_path / "daemon.json")})
+        blob = f"blobs/{layer.digest}"
+        assert [line.rpartition("/b/")[2] for line in second.lines()].count(blob) == 1
+        if wrong != "short":  # that is said before anything is read
+            assert f"WARNING: mirror {first.host} is not asked again: " in done.stderr
+    if verb == "pull":
+        assert lamina.json("inspect", "a/b:1")[0]["Id"] == sample.image_id
+        assert not os.listdir(os.path.join(lamina.root, "lamina", "partial"))
+    else:
+        assert (tmp_path / "layout/blobs/sha256" / layer.digest[7:]).read_bytes() == right
+
+
+def _warning(library: Library, *texts: str) -> Callable[[Asked], Reply]:
+    """Return a registry that warns in every answer, each time in the next words."""
+    warnings = itertools.cycle(texts)
+
+    def answer(asked: Asked) -> Reply:
+        reply = library(asked)
+        return reply._replace(headers={**reply.headers, "Warning": next(warnings)})
+
+    return answer
+
+
+def test_what_a_registry_warns_of_is_told_once(store: Stores, tmp_path: pathlib.Path) -> None:
+    library = Library()
+    samples.fill(library, *samples.layers(50_000, 40_000, 100))
+    with Server(_warning(library, '299 - "going \x1b[2J away", 299 - "soon"', '299 - "soon"')) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        said = {f"WARNING: http://{server.host} warns: {text}" for text in ("going  [2J away", "soon")}
+        for words in (("pull", name), ("copy", f"docker://{name}", f"oci:{tmp_path}/x"), ("digest", name)):
+            lines = [line for line in lamina(*words).stderr.splitlines() if line.startswith("WARNING")]
+            assert (len(lines), set(lines)) == (2, said), words
+
+
+def test_a_registry_that_never_stops_warning(store: Stores) -> None:
+    library = Library()
+    samples.fill(library, *samples.layers(*range(100, 130)))
+    with Server(_warning(library, *(f'299 - "{number} {"x" * 3000}"' for number in range(1000)))) as server:
+        lines = store("second")("pull", f"{server.host}/a/b:1").stderr.splitlines()
+        assert len(lines) <= 20 * 4  # of each process
+        assert max(map(len, lines)) < 600
 
 
 def test_json_lines(store: Stores, pushed: str) -> None:
@@ -409,7 +500,58 @@ def test_from_python_beside_threads(tmp_path: pathlib.Path) -> None:
         assert (pulled.image_id, pulled.digest, pulled.is_new) == (sample.image_id, sample.manifest.digest, True)
         assert not engine.pull(name)[0].is_new
         assert engine.content()[0].digest == sample.manifest.digest
+        with pytest.raises(InvalidArgument, match="cannot have the name x"):
+            engine.pull(f"{server.host}/a/b", every=True, into="x")
     assert Status("Pull complete", sample.layers[0].digest[7:19]) in heard
+
+
+@pytest.mark.overlay
+def test_layers_come_together_beside_threads(tmp_path: pathlib.Path) -> None:
+    library, both = Library(), threading.Barrier(2)
+    sample = samples.fill(library, *samples.layers(400_000, 300_000, 100))
+    large = [layer.digest for layer in sample.layers[:2]]
+
+    def answer(asked: Asked) -> Reply | None:
+        if asked.path.rpartition("/")[2] in large:
+            both.wait(30)
+        return None
+
+    library.before = answer
+    connect = lambda: Client(Settings(certificates="", attempts=1))  # noqa: E731
+    with Server(library) as server, Engine(str(tmp_path / "store"), "overlay2", connect=connect) as engine:
+        assert engine.pull(f"{server.host}/a/b:1")[0].image_id == sample.image_id
+        assert not list(engine.check())
+
+
+@pytest.mark.overlay
+def test_one_that_fails_ends_the_others_beside_threads(tmp_path: pathlib.Path) -> None:
+    library, silence, asked_for = Library(), threading.Event(), threading.Event()
+    sample = samples.fill(library, *samples.layers(400_000, 300_000, 100))
+    silent, gone, _ = (layer.digest for layer in sample.layers)
+
+    def answer(asked: Asked) -> Reply | None:
+        if silent in asked.path:
+            asked_for.set()
+            silence.wait(60)
+        if gone in asked.path:
+            asked_for.wait(30)
+            return Reply(404)
+        return None
+
+    library.before = answer
+    root = str(tmp_path / "store")
+    connect = lambda: Client(Settings(certificates=""))  # noqa: E731
+    with Server(library) as server, Engine(root, "overlay2", connect=connect) as engine:
+        begun = time.monotonic()
+        with pytest.raises(ContentNotFound, match=gone):
+            engine.pull(f"{server.host}/a/b:1")
+        assert time.monotonic() - begun < 30
+        silence.set()
+        assert not engine.images()
+        assert not list(engine.check())
+        assert not os.listdir(f"{root}/lamina/tmp")
+        library.before = lambda _: None
+        assert engine.pull(f"{server.host}/a/b:1")[0].image_id == sample.image_id
 
 
 def _read(fd: int) -> bytes:

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -70,6 +71,44 @@ def test_layers_are_mounted_from_another_repository(first: Lamina, registry: Run
     assert done.stdout.count("Mounted from x/site") == 2
     assert not [line for line in registry.requests()[before:] if line.startswith("PATCH")]
     assert _raw(f"{registry.host}/y/site:1") == _raw(f"{registry.host}/x/site:1")
+
+
+def test_of_what_only_docker_has_noted_the_registry_says_the_size(first: Lamina, registry: Running) -> None:
+    """dockerd notes no sizes, and no manifests: no layer is compressed to learn them."""
+    for place in ("x/site", "y/site"):
+        _tag(first, f"{registry.host}/{place}:1")
+    first("push", f"{registry.host}/x/site:1")
+    for folder in ("index/forms", "content"):
+        shutil.rmtree(f"{first.root}/lamina/{folder}")
+    for place, said in (("x", "Layer already exists"), ("y", "Mounted from x/site")):
+        lines = [
+            json.loads(line)
+            for line in first("push", "--progress", "json", f"{registry.host}/{place}/site:1").stdout.splitlines()
+        ]
+        assert [line["status"] for line in lines].count(said) == 2
+        assert not [line for line in lines if "progressDetail" in line]
+        shutil.rmtree(f"{first.root}/lamina/index/forms")
+        shutil.rmtree(f"{first.root}/lamina/content")
+    assert _raw(f"{registry.host}/y/site:1") == _raw(f"{registry.host}/x/site:1")
+
+
+@pytest.mark.parametrize(("sealed", "source"), [(True, "other/site"), (False, "team/a/site")])
+def test_the_order_of_mounts(first: Lamina, tmp_path: pathlib.Path, sealed: bool, source: str) -> None:
+    """What we have pushed comes before what is called alike, which was pushed later, by somebody else."""
+    peers.need(Distribution.missing())
+    with Distribution(str(tmp_path / "registry"), locked=True) as registry:
+        alike, other, target = (f"{registry.host}/{place}:1" for place in ("team/a/site", "other/site", "team/a/new"))
+        first("login", "-u", USER, "--password-stdin", registry.host, input=PASSWORD)
+        for name in (alike, other, target):
+            _tag(first, name)
+        first("push", alike)
+        first("push", other)
+        for path in pathlib.Path(first.root).glob("image/overlay2/distribution/v2metadata-by-diffid/sha256/*"):
+            one, two = json.loads(path.read_text())
+            assert one["HMAC"] != two["HMAC"]
+            two["HMAC"] = two["HMAC"] if sealed else ""
+            path.write_text(json.dumps([two, {**one, "HMAC": ""}]))
+        assert first("push", target).stdout.count(f"Mounted from {source}") == 2
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "fetched again"])

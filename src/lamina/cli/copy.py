@@ -106,9 +106,12 @@ def _write(place: Place, source: "Source", done: "Finished", shell: Shell, clien
     from ..archive import places
     from ..content.layout import Layout
     from ..oci import reference
+    from ..remote.registry import Registry
 
     if place.kind == "docker://":
         _into_registry(place.where, source, done, shell, client)
+    elif place.kind == "store:" and isinstance(source, Registry):
+        shell.engine.pull(f"{source.reference}@{done.root.digest}", into=place.where)
     elif place.kind == "store:":
         with tempfile.TemporaryDirectory() as folder:
             layout = Layout(folder)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..remote.client import Client
+    from ..remote.credentials import Keychain
     from ..remote.dockerconfig import DockerConfig
     from ..remote.drafts import Drafts
     from ..remote.registry import Registry
@@ -41,17 +42,30 @@ def keychain(shell: "Shell") -> "DockerConfig":
     return DockerConfig(os.path.join(folder, "config.json"), shell.environment)
 
 
+def known(shell: "Shell") -> "Keychain":
+    """Return what the user has stored, or else has stored with podman."""
+    from ..remote.credentials import Several
+    from ..remote.dockerconfig import DockerConfig
+
+    path = shell.environment.get("REGISTRY_AUTH_FILE", "")
+    if not path and (folder := shell.environment.get("XDG_RUNTIME_DIR")):
+        path = os.path.join(folder, "containers", "auth.json")
+    ours = keychain(shell)
+    return Several(ours, DockerConfig(path, shell.environment, podman=True)) if path else ours
+
+
 @contextmanager
 def client(shell: "Shell", insecure: str = "") -> "Iterator[Client]":
     """Open connections to registries, as the user; one registry more may be insecure."""
     import msgspec
 
+    from ..events import Problem
     from ..remote.client import Client
 
     how = settings(shell)
     if insecure:
         how = msgspec.structs.replace(how, insecure=(*how.insecure, insecure))
-    with Client(how, keychain(shell)) as found:
+    with Client(how, known(shell), lambda text: shell.report(Problem(text))) as found:
         yield found
 
 

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..events import Event, Output, Problem, Progress, Report, Status
+from ..events import Event, Output, Problem, Progress, Report, Status, once
 
 if TYPE_CHECKING:
     from .shell import Shell
@@ -14,7 +14,7 @@ _PATIENCE = 0.5  # seconds until bars appear
 
 def reporter(shell: "Shell") -> Report:
     """Return what writes events to stderr, and the output of builds to stdout."""
-    return _Terminal(shell).report if sys.stderr.isatty() else _Lines(shell).report
+    return once(_Terminal(shell).report if sys.stderr.isatty() else _Lines(shell).report)
 
 
 class _Lines:

@@ -47,7 +47,7 @@ class Shell:
         from ..remote.client import Client
         from . import registries
 
-        return Client(registries.settings(self), registries.keychain(self))
+        return Client(registries.settings(self), registries.known(self))
 
     @functools.cached_property
     def report(self) -> "Report":

@@ -205,11 +205,11 @@ class Engine:
         image_id = find(self._store, name)
         yield image_id, [parsed] if parsed.tag and every.get(parsed.familiar) == image_id else []
 
-    def pull(self, name: str, *, platform: str = "", every: bool = False) -> "list[Pulled]":
+    def pull(self, name: str, *, platform: str = "", every: bool = False, into: str = "") -> "list[Pulled]":
         """Bring an image in from its registry, or with `every` all tags of a repository; see `transfer.pull.verb`."""
         from ..transfer import pull  # noqa: PLC0415
 
-        return pull.verb(self._store, self._connect, name, self.report, platform, every=every)
+        return pull.verb(self._store, self._connect, name, self.report, platform, every=every, into=into)
 
     def push(self, name: str, *, every: bool = False, compression: "Compression | None" = None) -> "list[Pushed]":
         """Send an image to its registry, or with `every` all tags of a repository; see `transfer.push.verb`."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from ..decoding import NOT_JSON
-from ..oci import digest
+from ..oci import codec, digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from .paths import Paths
@@ -106,7 +106,7 @@ def seal(blob: Digest, repository: str, credentials: Mapping[str, str]) -> str:
     """
     names = ("username", "password", "auth", "identitytoken", "registrytoken")
     known = {name: credentials[name] for name in names if credentials.get(name)}
-    key = digest.of(msgspec.json.encode(known)).encode()
+    key = digest.of(codec.as_go(codec.encode(known).decode()).encode()).encode()
     return hmac.new(key, f"{blob}{repository}".encode(), "sha256").hexdigest()
 
 

@@ -162,9 +162,9 @@ class Layers:
         """Whether `prepare` needs the parent; without it, layers may be unpacked in any order."""
         return self._driver.parent_first
 
-    def claim(self, lease: Lease) -> Claim:
-        """Choose names for a layer on its way in, and note them in the lease."""
-        claim = Claim(os.urandom(32).hex(), new_write_set())
+    def claim(self, lease: Lease, known: Claim | None = None) -> Claim:
+        """Choose names for a layer on its way in, if they are not known, and note them in the lease."""
+        claim = known or Claim(os.urandom(32).hex(), new_write_set())
         lease.add(SNAPSHOT, claim.snapshot)
         lease.add(WRITE_SET, claim.write_set)
         return claim
@@ -178,12 +178,12 @@ class Layers:
             lease: of the caller.
             stream: the tar.
             parent: of the layer; needed only for `parent_first`.
-            claim: names chosen before, if they were.
+            claim: names chosen before, if they were; a failure gives them up, and they may be used again.
 
         Raises:
             InvalidTar: the stream is no tar, or one that cannot be unpacked.
         """
-        snapshot, name = claim or self.claim(lease)
+        snapshot, name = self.claim(lease, claim)
         folder = self._paths.write_set(name)
         try:
             os.mkdir(folder, 0o700)

@@ -40,3 +40,8 @@ def decode(raw: bytes, kind: type[T], what: str) -> T:
 def encode(value: object) -> bytes:
     """Write a value compactly, its fields in their order."""
     return msgspec.json.encode(value)
+
+
+def as_go(text: str) -> str:
+    """Return JSON with the letters escaped that Go's encoder never writes as they are."""
+    return text.translate({ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"})

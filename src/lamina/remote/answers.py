@@ -53,6 +53,12 @@ class InvalidAnswer(DataLoss):
     http_status = 502
 
 
+class MirrorLied(DataLoss):
+    """A mirror has other bytes under a digest. It is not asked again: the same content, opened anew, is another's."""
+
+    http_status = 502
+
+
 class Answered(Protocol):
     """An answer, as far as an error needs it."""
 

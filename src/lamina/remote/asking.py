@@ -32,7 +32,15 @@ class Asking:
         scope = f"repository:{reference.path}"
         self._pull, self._push = frozenset({f"{scope}:pull"}), frozenset({f"{scope}:pull,push"})
 
-    def read(self, method: str, path: str, what: str, take: Take[T], more: Mapping[str, str] | None = None) -> T:
+    def read(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        take: Take[T],
+        more: Mapping[str, str] | None = None,
+        mirrored: Callable[[Place], None] = lambda _: None,
+    ) -> T:
         """Ask the mirrors, then the registry; return what `take` makes of the first answer that it can take.
 
         Args:
@@ -41,12 +49,15 @@ class Asking:
             what: names what is asked for in messages.
             take: gets the answer; what it raises at a mirror leads to the next one.
             more: headers.
+            mirrored: hears which mirror it was, if it was one.
         """
         *mirrors, last = self._places
         for place in mirrors:
             if not self._client.is_down(place):
                 try:
-                    return take(self._mirrored(place, Request(method, path, self._pull, more or {}), what))
+                    taken = take(self._mirrored(place, Request(method, path, self._pull, more or {}), what))
+                    mirrored(place)
+                    return taken
                 except Cancelled:
                     raise
                 except LaminaError:

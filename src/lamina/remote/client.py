@@ -8,6 +8,7 @@ we are.
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Self
 from urllib.parse import urljoin
 
@@ -26,6 +27,7 @@ _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOKEN = 1 << 20
 _FIRST_WAIT = 0.25
+_MOST_WARNINGS, _LONGEST_WARNING = 20, 500
 
 
 class Client:
@@ -34,10 +36,18 @@ class Client:
     Args:
         settings: how to meet them.
         keychain: who we are to them.
+        warn: hears what registries warn of, each text once; from any thread that asks.
     """
 
-    def __init__(self, settings: Settings | None = None, keychain: Keychain | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        keychain: Keychain | None = None,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.settings = settings or Settings()
+        self.warn = warn
+        self._warned: set[str] = set()
         self._keychain = keychain or Nobody()
         self._connections = Connections(self.settings)
         self._lock = threading.Lock()
@@ -67,7 +77,7 @@ class Client:
         """Return who says who we are to a registry; `domain` is what credentials are known under."""
         with self._lock:
             if origin not in self._authorizers:
-                made = Authorizer(origin, lambda: self._credential(domain), self._token, offline=offline)
+                made = Authorizer(origin, lambda: self.credential(domain), self._token, offline=offline)
                 self._authorizers[origin] = made
             return self._authorizers[origin]
 
@@ -92,6 +102,7 @@ class Client:
                     raise
                 self.wait(attempt)
                 continue
+            self._heed(answer, authorizer.origin)
             if answer.status not in _AGAIN or attempt == tries:
                 return answer
             asked = headers.seconds(answer.headers.get("Retry-After", ""), time.time())
@@ -132,6 +143,18 @@ class Client:
         answer.close()
         return self._followed(request, authorizer.origin, better)
 
+    def _heed(self, answer: Answer, ours: Origin) -> None:
+        """Pass on what a registry itself warns of: nothing else comes of it."""
+        said = answer.headers.get("Warning", "")
+        if not said or origins.of_url(answer.url) != ours:
+            return
+        for text in map(answers.printable, headers.warnings(said)):
+            with self._lock:
+                is_new = text not in self._warned and len(self._warned) < _MOST_WARNINGS
+                self._warned.update({text} if is_new else ())
+            if is_new and text:
+                self.warn(f"{ours} warns: {text[:_LONGEST_WARNING]}")
+
     def _followed(self, request: Request, ours: Origin, said: str) -> Answer:
         """Send a request, and go where it is sent on; who we are is told to nobody else."""
         method, url, body = request.method, request.url, request.body
@@ -162,7 +185,12 @@ class Client:
             raise InvalidAnswer(f"{here} sends us from HTTPS to plain HTTP: {printed(url)}")
         return url
 
-    def _credential(self, domain: str) -> Credential | None:
+    def credential(self, domain: str) -> Credential | None:
+        """Return who we are to a registry.
+
+        Raises:
+            LaminaError: what is kept of that cannot be read.
+        """
         with self._lock:
             if domain not in self._credentials:
                 self._credentials[domain] = self._keychain.find(domain)

@@ -4,16 +4,17 @@ Only here is urllib3 spoken to. Where plain HTTP is allowed besides HTTPS, a hos
 """
 
 import contextlib
+import socket
 import ssl
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 import urllib3
-from urllib3.connection import HTTPSConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError, ProxyError, SSLError
 
 from .. import __version__
@@ -48,11 +49,6 @@ class Answer:
         """Have the body read in so many seconds, or not at all: a byte now and then is not enough."""
         self._end = time.monotonic() + seconds
         return self
-
-    def abort(self) -> None:
-        """End the reading of the body, also one that is waiting in another thread, in `Broken`."""
-        with contextlib.suppress(HTTPError, OSError, ValueError, RuntimeError):
-            self._response.shutdown()
 
     def read(self, size: int = -1, /) -> bytes:
         """Return a piece of the body as it was sent: what has come by now, and something in any case but at the end.
@@ -96,8 +92,8 @@ class Connections:
         self._pools: dict[Origin, urllib3.HTTPConnectionPool] = {}
         self._origins: dict[str, Origin] = {}
         self._reached: set[Origin] = set()
-        self._answers: weakref.WeakSet[Answer] = weakref.WeakSet()
-        self.cancelled = threading.Event()
+        self._lines = _Lines()
+        self.cancelled = self._lines.cut
 
     def close(self) -> None:
         """End all connections."""
@@ -107,11 +103,8 @@ class Connections:
             self._pools.clear()
 
     def cancel(self) -> None:
-        """Begin nothing more, and end what is being read."""
-        self.cancelled.set()
-        with self._lock:
-            for answer in list(self._answers):
-                answer.abort()
+        """Begin nothing more, and end what is being sent, waited for and read, in whatever thread."""
+        self._lines.cut_all()
 
     def origin(self, place: Place) -> Origin:
         """Return where a registry answers, found out once.
@@ -147,14 +140,13 @@ class Connections:
                 decode_content=False,
             )
         except (HTTPError, OSError, UnicodeError) as error:
+            if self.cancelled.is_set():
+                raise Cancelled("cancelled") from error
             is_new = isinstance(error, _NOT_MADE) and origin not in self._reached
             kind = Unreachable if is_new else RegistryUnavailable
             raise kind(f"{origin} cannot be reached: {_why(error)}") from error
         self._reached.add(origin)
-        answer = Answer(response, request.url, request.method)
-        with self._lock:
-            self._answers.add(answer)
-        return answer
+        return Answer(response, request.url, request.method)
 
     def _pool(self, origin: Origin) -> urllib3.HTTPConnectionPool:
         with self._lock:
@@ -171,8 +163,10 @@ class Connections:
         proxy = proxies.choose(self._settings.proxies, origin)
         manager = _through(proxy, options) if proxy else urllib3.PoolManager(**options)
         pool = manager.connection_from_host(origin.host, origin.port, origin.scheme)
-        if origin.scheme == "https" and options["ssl_context"].verify_mode == ssl.CERT_NONE:
-            pool.ConnectionCls = _Unverified
+        kind = HTTPConnection
+        if origin.scheme == "https":
+            kind = _Unverified if options["ssl_context"].verify_mode == ssl.CERT_NONE else HTTPSConnection
+        pool.ConnectionCls = _noted(kind, self._lines.add)
         return pool
 
     def _target(self, url: str, origin: Origin) -> str:
@@ -190,6 +184,45 @@ class Connections:
                 if answer.status != 400:  # what a server of TLS says to those who speak plainly
                     return origin
         return last
+
+
+class _Lines:
+    """The sockets of connections, to be cut all at once; `cut` tells whether they are."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self.cut = threading.Event()
+
+    def add(self, line: socket.socket) -> None:
+        """Take a socket in; it is cut if the others were."""
+        with self._lock:
+            self._sockets.add(line)
+            if self.cut.is_set():
+                _cut(line)
+
+    def cut_all(self) -> None:
+        """Have whoever sends or waits on a socket fail."""
+        with self._lock:
+            self.cut.set()
+            for line in list(self._sockets):
+                _cut(line)
+
+
+def _cut(line: socket.socket) -> None:
+    """End a connection both ways. TLS is passed by: it would leave the socket open for a moment, to plain text."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(line, socket.SHUT_RDWR)
+
+
+def _noted(kind: type[HTTPConnection], note: Callable[[socket.socket], None]) -> type[HTTPConnection]:
+    """Return a kind of connection whose sockets are noted as soon as they are connected."""
+
+    def connect(self: HTTPConnection) -> None:
+        kind.connect(self)
+        note(getattr(self.sock, "socket", self.sock))  # what is below TLS in TLS, to a host behind a proxy
+
+    return type(kind.__name__, (kind,), {"connect": connect})
 
 
 class _Unverified(HTTPSConnection):

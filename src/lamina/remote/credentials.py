@@ -53,6 +53,16 @@ class One(Keychain):
         return self._credential if host == self._host else None
 
 
+class Several(Keychain):
+    """Asks some keychains in turn, until one knows a registry."""
+
+    def __init__(self, *keychains: Keychain) -> None:
+        self._keychains = keychains
+
+    def find(self, host: str) -> Credential | None:
+        return next(filter(None, (keychain.find(host) for keychain in self._keychains)), None)
+
+
 def key(host: str) -> str:
     """Return the name under which a registry's credentials are kept."""
     return HUB if host == DEFAULT_DOMAIN else host

@@ -7,6 +7,9 @@
     }
 
 A registry's own helper comes first, then the store of all, then the file. Whatever else the file has stays in it.
+
+podman's `auth.json` (containers-auth.json(5)) has the same form, but its keys are no URLs: one with a path is about a
+part of a registry, and is passed over.
 """
 
 import base64
@@ -40,16 +43,23 @@ class _Config(msgspec.Struct, rename="camel"):
 
 
 class DockerConfig(Keychain):
-    """Credentials of the file at `path`, which need not be there; helpers run in `environment`."""
+    """Credentials of a file.
 
-    def __init__(self, path: str, environment: Mapping[str, str]) -> None:
+    Args:
+        path: of the file, which need not be there.
+        environment: that helpers run in.
+        podman: the file is podman's.
+    """
+
+    def __init__(self, path: str, environment: Mapping[str, str], *, podman: bool = False) -> None:
         self.path = path
         self._environment = environment
+        self._podman = podman
 
     def find(self, host: str) -> Credential | None:
         config = codec.decode(self._raw(), _Config, self.path)
         program = self._program(config, host)
-        if program is not None and (found := program.get(key(host))) is not None:
+        if program is not None and (found := program.get(host if self._podman else key(host))) is not None:
             return found
         return self._filed(config, host)
 
@@ -96,7 +106,8 @@ class DockerConfig(Keychain):
     def _filed(self, config: _Config, host: str) -> Credential | None:
         auths = config.auths or {}
         exact = auths.get(key(host))
-        found = exact or next((auth for name, auth in auths.items() if _host(name) == _host(host)), None)
+        names = [name for name in auths if _host(name) == _host(host) and not (self._podman and "/" in name)]
+        found = exact or (auths[names[0]] if names else None)
         if found is None:
             return None
         name, password = self._pair(found, host)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..streams import CHUNK, DigestMismatch, chunks
+from . import headers
 from .answers import Broken, InvalidAnswer
-from .headers import content_range
 
 if TYPE_CHECKING:
     from .connections import Answer
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 _PROGRESS = 1 << 20
 """Bytes after which a connection counts as one that worked, and patience begins anew."""
 
-Get = Callable[[Mapping[str, str]], "Answer"]
-"""Asks for the blob with further headers; answers 200 or 206, or raises."""
+Check = Callable[["Answer"], "Answer"]
+"""Returns an answer at the byte that is wanted, or closes it and raises."""
+
+Get = Callable[[Mapping[str, str], Check], "Answer"]
+"""Asks for the blob with further headers; returns the first answer, 200 or 206, that passes the check, or raises."""
 
 
 class Download:
@@ -24,13 +27,23 @@ class Download:
         get: asks for the blob.
         wait: waits before a try, given its number.
         tries: how often a connection may break without having brought much.
+        elsewhere: called when it has; tells whether there is another place to ask.
         size: of the whole blob.
         offset: where to begin.
         what: names the blob in messages.
     """
 
-    def __init__(self, get: Get, wait: Callable[[int], None], tries: int, size: int, offset: int, what: str) -> None:
-        self._get, self._wait, self._tries = get, wait, tries
+    def __init__(
+        self,
+        get: Get,
+        wait: Callable[[int], None],
+        tries: int,
+        elsewhere: Callable[[], bool],
+        size: int,
+        offset: int,
+        what: str,
+    ) -> None:
+        self._get, self._wait, self._tries, self._elsewhere = get, wait, tries, elsewhere
         self._size = size
         self._what = what
         self._failures = 0
@@ -75,13 +88,18 @@ class Download:
         if self._since >= _PROGRESS:
             self._failures = self._since = 0
         self._failures += 1
-        if self._failures >= self._tries:
+        if self._failures < self._tries:
+            self._wait(self._failures)
+        elif self._elsewhere():
+            self._failures = 0
+        else:
             raise error
-        self._wait(self._failures)
 
     def _open(self) -> "Answer":
+        return self._get({"Range": f"bytes={self.offset}-"} if self.offset else {}, self._checked)
+
+    def _checked(self, answer: "Answer") -> "Answer":
         begin = self.offset
-        answer = self._get({"Range": f"bytes={begin}-"} if begin else {})
         try:
             if answer.status == 206:
                 self._check_range(answer, begin)
@@ -95,7 +113,7 @@ class Download:
 
     def _check_range(self, answer: "Answer", begin: int) -> None:
         text = answer.headers.get("Content-Range", "")
-        span = content_range(text)
+        span = headers.content_range(text)
         if not begin or span is None or span.first != begin or span.total not in (None, self._size):
             raise InvalidAnswer(
                 f"{self._what}: asked for bytes from {begin} of {self._size}, the registry sends {text!r}"
@@ -103,8 +121,8 @@ class Download:
 
     def _check_length(self, answer: "Answer") -> None:
         """Say at once that a blob has the wrong size, where the registry says its size."""
-        length = answer.headers.get("Content-Length", "")
-        if length.isascii() and length.isdecimal() and int(length) != self._size:
+        length = headers.length(answer.headers.get("Content-Length", ""))
+        if length not in (None, self._size):
             raise DigestMismatch(self._what, f"{self._size} bytes", f"{length} bytes")
 
     def _skip(self, answer: "Answer", count: int) -> None:

@@ -122,10 +122,11 @@ def part(client: Client, name: Reference) -> Part:
         raise InvalidArgument(
             f"{name.familiar} is a manifest list, and lists do not nest: name its manifests by digest"
         )
-    return Part(str(name), msgspec.structs.replace(descriptor, platform=_platform(repository, value)))
+    return Part(str(name), msgspec.structs.replace(descriptor, platform=platform_of(repository, value)))
 
 
-def _platform(repository: Registry, value: Manifest) -> Platform | None:
+def platform_of(repository: Registry, value: Manifest) -> Platform | None:
+    """Return what an image's config says of its platform; nothing of what is no image."""
     if value.config.media_type not in mediatypes.CONFIGS:
         return None
     image = config.parse(read(repository, value.config), f"config {value.config.digest}")

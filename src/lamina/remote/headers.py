@@ -7,7 +7,10 @@ from typing import NamedTuple
 _LONGEST = 16 << 10
 """The longest header that is read."""
 
-_DATE = 64
+_WARNINGS = 4096
+"""What a registry may send of warnings in one answer."""
+
+_DATE, _DIGITS = 64, 19
 
 
 class Challenge(NamedTuple):
@@ -70,6 +73,11 @@ def content_range(text: str) -> Span | None:
     return Span(first, last, total) if first <= last and (total is None or last < total) else None
 
 
+def length(text: str) -> int | None:
+    """Return what a Content-Length says; None where it says nothing."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else None
+
+
 def received(text: str) -> int | None:
     """Return how many bytes of an upload a registry has, by the Range of its answer: `0-9` are ten.
 
@@ -77,6 +85,20 @@ def received(text: str) -> int | None:
     """
     match = re.fullmatch(r"\s*(?:bytes=)?0-([0-9]{1,19})\s*", text, re.ASCII)
     return int(match[1]) + 1 if match and int(match[1]) else None
+
+
+def warnings(text: str) -> list[str]:
+    """Return what Warning headers have to tell a person (distribution-spec main, Warnings; RFC 7234, section 5.5)."""
+    found = re.findall(r'(?:^|,)\s*299 - "((?:[^"\\]|\\.)*)"(?=\s*(?:,|$))', text[:_WARNINGS])
+    return [_utf8(re.sub(r"\\(.)", r"\1", one)) for one in found]
+
+
+def _utf8(text: str) -> str:
+    """Return a header's text, which was read as Latin-1, as it was meant."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def seconds(text: str, now: float) -> float | None:

@@ -12,10 +12,11 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from ..content.contract import Source, Target
 from ..content.copying import MAX_NESTING, read
 from ..errors import Cancelled
-from ..events import Event, Progress, Report, Status, ignore
+from ..events import Event, Problem, Progress, Report, Status, ignore
 from ..oci import codec, digest, manifest, mediatypes
 from ..oci.manifest import Descriptor
 from ..streams import Reader
+from .answers import MirrorLied
 from .registry import Registry
 from .upload import UploadLost
 
@@ -116,13 +117,17 @@ class _Moving:
         if self._mount is not None and self._mount(blob):
             self._report(Status("Mounted", short))
             return
-        for attempt in range(1, _TRIES + 1):
+        lost = 0
+        while True:
             try:
                 with self._source.open(blob) as stream:
                     self._target.push(blob, _Watched(stream, blob, self._report, self._over))
                 break
+            except MirrorLied as error:
+                self._report(Problem(str(error)))
             except UploadLost:
-                if attempt == _TRIES:
+                lost += 1
+                if lost == _TRIES:
                     raise
         self._report(Status("Copied", short))
 

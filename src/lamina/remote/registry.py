@@ -10,23 +10,24 @@ Reading goes to the mirrors first, writing to the registry alone. Names are tags
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import msgspec
 
 from ..content.contract import ContentNotFound, Source, Target
-from ..errors import NotSupported, PermissionDenied
+from ..errors import DataLoss, NotSupported, PermissionDenied
 from ..oci import codec, digest, manifest, mediatypes
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Index, Manifest
 from ..oci.reference import Reference
 from ..streams import DigestMismatch, Reader, Verified, read_small
 from . import answers, headers
-from .answers import InvalidAnswer, Refused
+from .answers import InvalidAnswer, MirrorLied, Refused
 from .asking import Asking
 from .download import Download
+from .origins import Place
 from .upload import Upload, UploadLost
 
 if TYPE_CHECKING:
@@ -87,38 +88,54 @@ class Registry(Source, Target):
 
         Raises:
             ContentNotFound: the repository does not have it.
-            DigestMismatch: its size is another one, as the registry says; its bytes are for the reader to verify.
+            DigestMismatch: its size is another one, as the registry says. The bytes of manifests, indexes and configs
+                are verified here, others are for the reader to verify.
+            MirrorLied: in place of the `DataLoss` that a block ends with, if all of it came from a mirror: begin again.
             RegistryUnavailable: it cannot be had now; also from `read`.
         """
         content = digest.parse(descriptor.digest)
         if content in self._documents:
             yield io.BytesIO(self._documents[content][offset:])
             return
-        is_document = descriptor.media_type in _DOCUMENTS
-        kind = "manifests" if is_document else "blobs"
-        what = self._manifest(content) if is_document else self._blob(content)
-        accept = {"Accept": descriptor.media_type} if is_document else {}
-
-        def get(more: Mapping[str, str]) -> "Answer":
-            return self._asking.read("GET", f"{kind}/{content}", what, lambda answer: answer, {**accept, **more})
-
+        if descriptor.media_type in _DOCUMENTS:
+            yield io.BytesIO(self.fetch(content)[1][offset:])
+            return
+        what, path, mirrors = self._blob(content), f"blobs/{content}", set[Place]()
+        if descriptor.media_type in mediatypes.CONFIGS:
+            raw = self._asking.read("GET", path, what, lambda answer: self._whole(answer, content, what))
+            yield io.BytesIO(raw[offset:])
+            return
+        get = lambda more, check: self._asking.read("GET", path, what, check, more, mirrors.add)  # noqa: E731
+        elsewhere = lambda: self._passed_over(mirrors)  # noqa: E731
         tries = self._client.settings.attempts
-        stream = Download(get, self._client.wait, tries, descriptor.size, offset, what)
+        stream = Download(get, self._client.wait, tries, elsewhere, descriptor.size, offset, what)
         try:
             yield stream
+        except DataLoss as error:
+            names = " and ".join(sorted(place.host for place in mirrors))
+            if offset or not self._passed_over(mirrors):
+                raise
+            raise MirrorLied(f"mirror {names} is not asked again: {error}") from error
         finally:
             stream.close()
 
     def has(self, descriptor: Descriptor) -> bool:
+        return self.size(descriptor) is not None
+
+    def size(self, descriptor: Descriptor) -> int | None:
+        """Return how many bytes the registry says that some content has; 0 if it does not say, None if it has it not.
+
+        Of the descriptor only the digest and the media type count.
+        """
         content = digest.parse(descriptor.digest)
         is_document = descriptor.media_type in _DOCUMENTS
         path = f"{'manifests' if is_document else 'blobs'}/{content}"
         what = self._manifest(content) if is_document else self._blob(content)
         try:
-            with self._asking.write("HEAD", path, what, {"Accept": _ACCEPT} if is_document else {}):
-                return True
+            with self._asking.write("HEAD", path, what, {"Accept": _ACCEPT} if is_document else {}) as answer:
+                return headers.length(answer.headers.get("Content-Length", "")) or 0
         except ContentNotFound:
-            return False
+            return None
 
     def push(self, descriptor: Descriptor, stream: Reader) -> None:
         """Take content. A blob goes in pieces, and goes on where it broke; ask `has` first, or it is sent again.
@@ -258,6 +275,20 @@ class Registry(Source, Target):
             target = headers.next_page(answer.headers.get("Link", ""))
             return self._small(answer, what), self._asking.inner(answer, target, what) if target else ""
 
+    def _passed_over(self, mirrors: set[Place]) -> bool:
+        """Do not ask some mirrors again, and forget them; tell whether there were any."""
+        had_any = bool(mirrors)
+        while mirrors:
+            self._client.pass_over(mirrors.pop())
+        return had_any
+
+    def _whole(self, answer: "Answer", content: Digest, what: str) -> bytes:
+        """Read a small blob and check it against its digest."""
+        with answer:
+            raw = self._small(answer, what)
+        Verified(io.BytesIO(raw), content, what=what).read(-1)
+        return raw
+
     def _received(self, answer: "Answer", name: str, what: str) -> tuple[Descriptor, bytes]:
         """Read a document, check it against its digest, and remember it."""
         with answer:
@@ -292,12 +323,12 @@ class Registry(Source, Target):
 def _described(answer: "Answer") -> Descriptor | None:
     """Return what the headers of a HEAD describe, if they do so in full."""
     answer.close()
-    length = answer.headers.get("Content-Length", "")
+    length = headers.length(answer.headers.get("Content-Length", ""))
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-    if kind not in _DOCUMENTS or not (length.isascii() and length.isdecimal() and len(length) < 10):
+    if kind not in _DOCUMENTS or length is None:
         return None
     try:
-        return Descriptor(kind, digest.parse(answer.headers.get("Docker-Content-Digest", "")), int(length))
+        return Descriptor(kind, digest.parse(answer.headers.get("Docker-Content-Digest", "")), length)
     except digest.InvalidDigest:
         return None
 

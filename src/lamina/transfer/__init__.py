@@ -7,6 +7,7 @@ push       an image to a registry
 outgoing   one layer on its way out, in the form it came in where that can be had
 places     repositories, with connections of its own for every process
 crew       work shared by processes that say how far they are
+threads    the same by threads
 policy     what is kept of what has passed
 kept       what is kept: to list and to prune
 """

@@ -1,5 +1,7 @@
 """Work shared by forked processes that say how far they are; see `processes` for the like without a word.
 
+Where there are threads already, threads do it: see `threads`.
+
 A process of the crew takes numbers as it becomes free, and writes to a pipe what happens: what it made, what it
 reports, or why it failed. This process reads, and does nothing else meanwhile.
 
@@ -11,7 +13,6 @@ import os
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from typing import Generic, TypeVar
@@ -19,15 +20,12 @@ from typing import Generic, TypeVar
 import msgspec
 
 from ..errors import LaminaError, Unavailable
-from ..events import Event, Problem, Progress, Report, Status
+from ..events import Event, Problem, Progress, Report, Status, sparing
 from ..files import libc
 
 Made = TypeVar("Made")
 
 _PR_SET_PDEATHSIG = 1
-_INTERVAL = 0.1
-"""Seconds between two words on how far something is."""
-
 _PIECE = 1 << 16
 
 
@@ -64,23 +62,35 @@ _Message = _Made | _Status | _Progress | _Problem | _Failed
 
 
 def crew(
-    count: int, work: Callable[[int, Report], Made], kind: type[Made], most: int, report: Report
+    count: int,
+    work: Callable[[int, Report], Made],
+    kind: type[Made],
+    most: int,
+    report: Report,
+    stop: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[int, Made], None, None]:
     """Call `work` with each number below `count`; yield the number and what was made, as it comes.
 
     The first error ends the crew, and is raised here; so does leaving off before the end. No process of the crew
-    outlives this one. Nothing is forked where other threads run, as they may hold locks, nor for one number.
+    outlives this one. Nothing is forked where other threads run, as they may hold locks: then threads do the work, and
+    a word of theirs raises `Cancelled` once the crew has ended. For one number there is neither.
 
     Args:
         count: at most 65536 bytes of a pipe hold: 32768.
         work: what it makes must be a value that msgspec can encode.
         kind: of what it makes.
-        most: processes at a time.
-        report: hears what all of them say, called in this process alone.
+        most: processes, or threads, at a time.
+        report: hears what all of them say, called in this thread alone.
+        stop: ends what threads wait for, where the crew ends early.
     """
-    if min(most, count) < 2 or len(os.listdir("/proc/self/task")) > 1:
+    if min(most, count) < 2:
         for number in range(count):
             yield number, work(number, report)
+        return
+    if len(os.listdir("/proc/self/task")) > 1:
+        from .threads import threads  # noqa: PLC0415 - the command line has none
+
+        yield from threads(count, work, most, report, stop)
         return
     with contextlib.ExitStack() as stack:
         numbers = stack.enter_context(_numbers(count))
@@ -179,11 +189,12 @@ def _be_member(parent: int, numbers: int, work: Callable[[int, Report], object],
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends us
         libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         speech = _Speech(words)
+        report = sparing(speech.report)
         if os.getppid() == parent:
             try:
                 while taken := os.read(numbers, 2):
                     number = int.from_bytes(taken)
-                    speech.say(_Made(number, msgspec.Raw(msgspec.msgpack.encode(work(number, speech.report)))))
+                    speech.say(_Made(number, msgspec.Raw(msgspec.msgpack.encode(work(number, report)))))
             except (LaminaError, OSError) as error:
                 speech.say(_described(error))
             status = 0
@@ -198,15 +209,10 @@ class _Speech:
 
     def __init__(self, words: int) -> None:
         self._words = words
-        self._said: dict[str, float] = {}
 
     def report(self, event: Event) -> None:
-        """Pass an event on; of progress no more than a person can see."""
+        """Pass an event on."""
         if isinstance(event, Progress):
-            now = time.monotonic()
-            if now - self._said.get(event.subject, 0.0) < _INTERVAL and event.current != event.total:
-                return
-            self._said[event.subject] = now
             self.say(_Progress(event.subject, event.action, event.current, event.total))
         elif isinstance(event, Status):
             self.say(_Status(event.text, event.subject))

@@ -5,22 +5,25 @@ earlier try is read first. Who needs a layer that another process brings in wait
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import errno
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..compression import decompressed
-from ..errors import DataLoss
-from ..events import Progress, Report, Status
+from ..compression import Corrupt, decompressed
+from ..errors import DataLoss, InvalidArgument, NotSupported, ResourceExhausted
+from ..events import Problem, Progress, Report, Status
 from ..layers.layers import Claim, Layer, Pending
 from ..lock import Lease
 from ..oci import digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
-from ..remote.registry import Registry
+from ..oci.reference import Reference
+from ..remote.answers import MirrorLied
 from ..store.store import Store
 from ..streams import DigestMismatch, Reader, Verified, chunks
 from .crew import crew
 from .partial import Arriving, Partial, Partials
+from .places import Places
 
 PROCESSES = 3
 """Those that fetch and unpack at a time: Docker's number of downloads."""
@@ -42,16 +45,17 @@ class _Task(NamedTuple):
 
 @contextlib.contextmanager
 def brought(
-    store: Store, lease: Lease, repository: Callable[[], Registry], wanted: list[Wanted], report: Report
+    store: Store, lease: Lease, places: Places, reference: Reference, wanted: list[Wanted], report: Report
 ) -> Iterator[None]:
     """Bring in the layers of an image that are missing, for a block that enters the image: they stay as the lease does.
 
-    What came of blobs stays until that block has ended well.
+    What came of blobs stays until that block has ended well; where the disk is full, what came now is given back.
 
     Args:
         store: where to.
         lease: of the caller.
-        repository: returns, in each process, where the blobs come from.
+        places: the registries.
+        reference: of the repository that the blobs come from.
         wanted: the layers, base first.
         report: hears of every layer.
 
@@ -71,14 +75,28 @@ def brought(
         present = store.rely_on(lease, chain_ids)  # another process may have brought in some meanwhile
         missing = wanted[len(present) :]
         _say_present(wanted[: len(present)], report)
-        incoming = _Incoming(store, lease, repository, missing, held, report)
-        try:
-            incoming.bring(present[-1] if present else None)
-        except BaseException:
-            incoming.discard()
-            raise
-        yield
+        incoming = _Incoming(store, lease, places, reference, missing, held, report)
+        with _given_back_where_full(held):
+            try:
+                incoming.bring(present[-1] if present else None)
+            except BaseException:
+                incoming.discard()
+                raise
+            yield
         _settle(store, missing, held)
+
+
+@contextlib.contextmanager
+def _given_back_where_full(held: dict[Digest, Partial]) -> Iterator[None]:
+    """Take away what comes of blobs in a block that fails for want of room."""
+    before = {blob: partial.size for blob, partial in held.items()}
+    try:
+        yield
+    except (OSError, ResourceExhausted) as error:
+        if not isinstance(error, OSError) or error.errno in (errno.ENOSPC, errno.EDQUOT):
+            for blob, partial in held.items():
+                partial.clear(before[blob])
+        raise
 
 
 def _say_present(layers: list[Wanted], report: Report) -> None:
@@ -108,7 +126,8 @@ class _Incoming:
         self,
         store: Store,
         lease: Lease,
-        repository: Callable[[], Registry],
+        places: Places,
+        reference: Reference,
         missing: list[Wanted],
         held: dict[Digest, Partial],
         report: Report,
@@ -116,7 +135,8 @@ class _Incoming:
         self._store = store
         self._layers = store.layers
         self._lease = lease
-        self._repository = repository
+        self._places = places
+        self._reference = reference
         self._missing = missing
         self._held = held
         self._report = report
@@ -138,9 +158,11 @@ class _Incoming:
             self._claims = [self._layers.claim(self._lease) for _ in self._missing]
             tasks = _tasks(self._missing)
             work = lambda number, report: self._fetch(tasks[number], report)  # noqa: E731
-            for number, made in crew(len(tasks), work, list[Pending], PROCESSES, self._report):
-                self._unpacked.update(zip(tasks[number].layers, made, strict=True))
-                self._place(base)
+            members = crew(len(tasks), work, list[Pending], PROCESSES, self._report, self._places.cancel)
+            with contextlib.closing(members):
+                for number, made in members:
+                    self._unpacked.update(zip(tasks[number].layers, made, strict=True))
+                    self._place(base)
         self._layers.publish(self._lease, self._placed, base)
         for layer in self._missing:
             self._report(Status("Pull complete", digest.short(layer.descriptor.digest)))
@@ -168,16 +190,19 @@ class _Incoming:
         return [self._unpack(task, number, None, report) for number in task.layers]
 
     def _unpack(self, task: _Task, number: int, below: Layer | Pending | None, report: Report) -> Pending:
+        """Unpack a blob; again where what was kept of it was wrong, or what a mirror gave."""
         claim = self._claims[number] if self._claims else None
         partial = self._held[task.descriptor.digest]
-        begin = partial.size
-        try:
-            return self._unpack_from(task.descriptor, begin, below, claim, report)
-        except DataLoss:
-            partial.clear()
-            if not begin:
-                raise
-        return self._unpack_from(task.descriptor, 0, below, claim, report)  # what was kept may have been wrong
+        while True:
+            begin = partial.size
+            try:
+                return self._unpack_from(task.descriptor, begin, below, claim, report)
+            except DataLoss as error:
+                partial.clear()
+                if isinstance(error, MirrorLied):
+                    report(Problem(str(error)))
+                elif not begin:
+                    raise
 
     def _unpack_from(
         self, descriptor: Descriptor, begin: int, below: Layer | Pending | None, claim: Claim | None, report: Report
@@ -186,17 +211,24 @@ class _Incoming:
         short = digest.short(descriptor.digest)
         if begin:
             report(Status("Verifying Checksum", short))
-        with self._opened(descriptor, begin) as stream:
+        with self._opened(descriptor, begin, report) as stream:
             action = "Extracting" if begin >= descriptor.size else "Downloading"
             watched = _Watched(stream, Progress(short, action, 0, descriptor.size), report)
             verified = Verified(watched, descriptor.digest, descriptor.size, what)
-            pending = self._layers.prepare(self._lease, decompressed(verified), below, claim)
-            for _ in chunks(verified):  # what follows the layer in its blob is verified, too
-                pass
-        return pending
+            try:
+                pending = self._layers.prepare(self._lease, decompressed(verified), below, claim)
+            except (InvalidArgument, NotSupported, Corrupt):
+                _read_out(verified)  # what cannot be unpacked is mostly not what it should be
+                raise
+            try:
+                _read_out(verified)  # what follows the layer in its blob is verified, too
+            except BaseException:
+                self._layers.discard(self._lease, pending)
+                raise
+            return pending
 
     @contextlib.contextmanager
-    def _opened(self, descriptor: Descriptor, begin: int) -> Iterator[Reader]:
+    def _opened(self, descriptor: Descriptor, begin: int, report: Report) -> Iterator[Reader]:
         """Open a blob: what has come of it already, or is kept of it, and the rest from the registry."""
         partial = self._held[descriptor.digest]
         if not begin and self._store.content.has(descriptor):
@@ -205,7 +237,7 @@ class _Incoming:
         elif begin >= descriptor.size and begin:
             yield Arriving(partial, _Nothing(), begin)
         else:
-            with self._repository().open(descriptor, begin) as source:
+            with self._places.at(self._reference, report).open(descriptor, begin) as source:
                 yield Arriving(partial, source, begin)
 
 
@@ -215,6 +247,11 @@ def _tasks(missing: list[Wanted]) -> list[_Task]:
     for number, layer in enumerate(missing):
         found.setdefault(layer.descriptor.digest, _Task(layer.descriptor, [])).layers.append(number)
     return sorted(found.values(), key=lambda task: -task.descriptor.size)
+
+
+def _read_out(stream: Reader) -> None:
+    for _ in chunks(stream):
+        pass
 
 
 class _Nothing:

@@ -7,6 +7,7 @@ sent that is kept as it came, or that another registry still has; only then is t
 import contextlib
 import hashlib
 import io
+import itertools
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ import msgspec
 from ..compression import compressing, maker
 from ..errors import LaminaError
 from ..events import Progress, Report, Status
-from ..images.distribution import Form
+from ..images.distribution import Form, Origin, seal
 from ..layers.layers import Layer
 from ..oci import digest, mediatypes, reference
 from ..oci.digest import Digest
@@ -28,6 +29,9 @@ from .places import Places
 
 _MOST_QUESTIONS, _MOST_MOUNTS = 3, 4
 """Docker's bounds for large layers: forms that the registry is asked for, and repositories to mount from."""
+
+_UNKNOWN = 0
+"""The size of a blob that only dockerd has noted."""
 
 _TYPES = {"gzip": mediatypes.DOCKER_LAYER_GZIP, "zstd": mediatypes.OCI_LAYER_ZSTD}
 _LEVELS = {"gzip": 1, "zstd": 3}
@@ -59,16 +63,24 @@ class Outgoing:
         target: the repository.
         compression: how they are to be compressed.
         known: forms of layers, by diff id, that are better than others: those of the image's own manifest.
+        secrets: what the registry knows us by; see `Places.secrets`.
     """
 
     def __init__(
-        self, store: Store, places: Places, target: Reference, compression: Compression, known: dict[Digest, Descriptor]
+        self,
+        store: Store,
+        places: Places,
+        target: Reference,
+        compression: Compression,
+        known: dict[Digest, Descriptor],
+        secrets: dict[str, str],
     ) -> None:
         self._store = store
         self._places = places
         self._target = target
         self._compression = compression
         self._known = known
+        self._secrets = secrets
 
     def send(self, layer: Layer, report: Report) -> Form:
         """Bring a layer to the repository; return the form that it has there.
@@ -79,16 +91,18 @@ class Outgoing:
         """
         short = digest.short(layer.diff_id)
         forms = self._forms(layer.diff_id)
-        repository = self._places.at(self._target)
+        repository = self._places.at(self._target, report)
         for form in forms[:_MOST_QUESTIONS]:
-            if repository.has(form.descriptor):
+            if (found := _there(repository, form)) is not None:
                 report(Status("Layer already exists", short))
-                return form
-        for form in forms:
-            if origin := self._mounted(repository, layer.diff_id, form):
-                report(Status(f"Mounted from {origin}", short))
-                return form
-        for form in forms:
+                return found
+        for form, origin in self._mountable(layer.diff_id, forms):
+            if repository.mount(form.descriptor, origin):
+                found = form if form.descriptor.size else _there(repository, form)
+                if found is not None:
+                    report(Status(f"Mounted from {origin}", short))
+                    return found
+        for form in (form for form in forms if form.descriptor.size):
             with self._as_it_was(layer.diff_id, form) as file:
                 if file is not None:
                     return self._pushed(repository, form, file, short, report)
@@ -109,23 +123,35 @@ class Outgoing:
         noted = self._store.distribution.forms(diff_id)[::-1]
         if self._compression.name:
             return [form for form in noted if form.maker == self._compression.maker]
-        here = {o.digest for o in self._store.distribution.origins(diff_id) if o.repository == self._target.name}
+        origins = self._store.distribution.origins(diff_id)[::-1]
+        here = {origin.digest for origin in origins if origin.repository == self._target.name}
+        dockers = [Form(Descriptor(mediatypes.DOCKER_LAYER_GZIP, origin.digest, _UNKNOWN)) for origin in origins]
         own = [Form(self._known[diff_id])] if diff_id in self._known else []
-        ordered = sorted(noted, key=lambda form: form.descriptor.digest not in here)
-        return own + [form for form in ordered if not own or form.descriptor.digest != own[0].descriptor.digest]
+        found: dict[Digest, Form] = {}
+        for form in (*own, *sorted([*noted, *dockers], key=lambda form: form.descriptor.digest not in here)):
+            found.setdefault(form.descriptor.digest, form)
+        return list(found.values())
 
-    def _mounted(self, repository: Registry, diff_id: Digest, form: Form) -> str:
-        """Have a blob from another repository of the registry; return which, or nothing."""
-        origins = [
-            reference.parse(origin.repository)
-            for origin in self._store.distribution.origins(diff_id)[::-1]
-            if origin.digest == form.descriptor.digest and origin.repository != self._target.name
-        ]
-        near = dict.fromkeys(origin.path for origin in origins if origin.domain == self._target.domain)
-        for path in list(near)[:_MOST_MOUNTS]:
-            if repository.mount(form.descriptor, path):
-                return path
-        return ""
+    def _mountable(self, diff_id: Digest, forms: list[Form]) -> list[tuple[Form, str]]:
+        """Return forms, each with the path of another repository of the registry that it may be mounted from.
+
+        The form of the image's own manifest comes first; else as for dockerd, what was pushed by the same person, then
+        what has the most similar name, then the latest.
+        """
+        by_digest = {form.descriptor.digest: form for form in forms}
+        own = self._known[diff_id].digest if diff_id in self._known else ""
+
+        def worth(origin: Origin) -> tuple[bool, bool, int]:
+            is_ours = origin.seal == seal(origin.digest, origin.repository, self._secrets)
+            return origin.digest == own, is_ours, _alike(origin.repository, self._target.name)
+
+        origins = self._store.distribution.origins(diff_id)[::-1]
+        found: dict[tuple[Digest, str], None] = {}
+        for origin in sorted(origins, key=worth, reverse=True):
+            place = reference.parse(origin.repository)
+            if origin.digest in by_digest and place.domain == self._target.domain and place.path != self._target.path:
+                found.setdefault((origin.digest, place.path))
+        return [(by_digest[content], path) for content, path in list(found)[:_MOST_MOUNTS]]
 
     @contextlib.contextmanager
     def _as_it_was(self, diff_id: Digest, form: Form) -> Iterator[BinaryIO | None]:
@@ -163,6 +189,20 @@ class Outgoing:
         writer.close()
         file.seek(0)
         return Form(Descriptor(_TYPES[name], hashed.digest, hashed.count), maker(name, level))
+
+
+def _there(repository: Registry, form: Form) -> Form | None:
+    """Return a form if a repository has it, and its size is known or the registry says it."""
+    size = repository.size(form.descriptor)
+    if size is None or form.descriptor.size:
+        return form if size is not None else None
+    return Form(Descriptor(form.descriptor.media_type, form.descriptor.digest, size)) if size else None
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many parts of two names of repositories are the same, from the beginning."""
+    pairs = zip(one.split("/"), other.split("/"), strict=False)
+    return len([*itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)])
 
 
 class _Hashing:

@@ -49,9 +49,10 @@ class Partial:
         """Send it on its way to the disk."""
         write_out(self._fd)
 
-    def clear(self) -> None:
-        """Forget what has come: it was wrong."""
-        os.ftruncate(self._fd, 0)
+    def clear(self, size: int = 0) -> None:
+        """Forget what has come, or what has come beyond a size."""
+        if self.size > size:
+            os.ftruncate(self._fd, size)
 
     def remove(self) -> None:
         """Be no more: the blob is in."""
@@ -107,6 +108,13 @@ class Partials:
             if _removed(self._path(blob)):
                 gone.append((blob, size))
         return gone
+
+    def drop(self, blobs: Iterable[Digest]) -> None:
+        """Remove those of some blobs that are not wanted any more, but for those being brought in."""
+        wanted = set(blobs)
+        for blob, *_ in self.list():
+            if blob in wanted:
+                _removed(self._path(blob))
 
     def list(self) -> Iterator[tuple[Digest, int, float]]:
         """Yield digest, bytes and the time of the last change of each."""

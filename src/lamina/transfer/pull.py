@@ -14,8 +14,8 @@ from typing import NamedTuple
 from ..content.choosing import choose
 from ..content.contract import ContentNotFound, Source
 from ..content.copying import read
-from ..errors import DataLoss, LaminaError, NotSupported
-from ..events import Problem, Report, Status
+from ..errors import DataLoss, InvalidArgument, LaminaError, NotSupported
+from ..events import Problem, Report, Status, once
 from ..images.distribution import Form, Origin
 from ..layers.layers import check_depth
 from ..lock import Lease
@@ -33,6 +33,7 @@ from ..store.store import Store
 from ..streams import Reader
 from . import kept
 from .incoming import Wanted, brought
+from .partial import Partials
 from .places import Connect, Places
 
 
@@ -53,26 +54,35 @@ class Pulled(NamedTuple):
 
 
 def verb(
-    store: Store, connect: Connect, name: str, report: Report, wanted: str = "", *, every: bool = False
+    store: Store, connect: Connect, name: str, report: Report, wanted: str = "", *, every: bool = False, into: str = ""
 ) -> list[Pulled]:
     """Bring in the image of a name, or with `every` all tags of a repository; see `pull`.
 
+    With `into` the image gets that name here, in place of its own.
+
     Raises:
         InvalidReference: the name is malformed; with `every`, it has a tag or a digest.
+        InvalidArgument: there is one name for all tags.
     """
+    if every and into:
+        raise InvalidArgument(f"all tags of {name} cannot have the name {into}")
     parsed = parse(name)
     if every and (parsed.tag or parsed.digest):
         raise InvalidReference(name, "tag can't be used with --all-tags/-a")
-    with Places(connect) as places:
+    report = once(report)  # several processes may have heard the same
+    with Places(connect, report) as places:
         names = _tags(places, parsed) if every else [parsed.tagged()]
-        pulled = [pull(store, places, one, report, wanted) for one in names]
+        given = parse(into).tagged() if into else None
+        pulled = [pull(store, places, one, report, wanted, given) for one in names]
     asked = (parsed if every else pulled[0].reference).familiar
     is_new = any(one.is_new for one in pulled)
     report(Status(f"Status: {'Downloaded newer image' if is_new else 'Image is up to date'} for {asked}"))
     return pulled
 
 
-def pull(store: Store, places: Places, reference: Reference, report: Report, wanted: str = "") -> Pulled:
+def pull(
+    store: Store, places: Places, reference: Reference, report: Report, wanted: str = "", into: Reference | None = None
+) -> Pulled:
     """Bring an image in; layers that are here are not asked for.
 
     The image is there whole, with its names, or not at all. What has come of layers is kept for the next try.
@@ -83,6 +93,7 @@ def pull(store: Store, places: Places, reference: Reference, report: Report, wan
         reference: with a tag or a digest; the digest counts.
         report: hears of every layer.
         wanted: the platform to choose from an index; empty for this machine's.
+        into: the name that it gets here, in place of what was asked for and of its digest.
 
     Raises:
         ContentNotFound: the registry does not have it.
@@ -104,7 +115,10 @@ def pull(store: Store, places: Places, reference: Reference, report: Report, wan
             store.content.tag(found, kept.manifest_name(value.config.digest))
             if wanted:
                 _compare(reference, config.parse(raw).platform, chosen, report)
-            return _named(store, lease, reference, top.digest, raw, report)
+            names = [into] if into else _names(store, reference, top.digest)
+            pulled = _named(store, lease, names, top.digest, raw, report)
+        Partials(store.paths.partial).drop(layer.digest for layer in value.layers)  # a pull that was killed left them
+        return pulled
 
 
 def _compare(reference: Reference, found: Platform, wanted: Platform, report: Report) -> None:
@@ -133,7 +147,7 @@ def _brought(
     wanted = _layers(image, found)
     with contextlib.ExitStack() as stack:
         if not is_here or len(store.rely_on(lease, digest.chains(image.diff_ids))) < len(wanted):
-            stack.enter_context(brought(store, lease, lambda: places.at(reference), wanted, report))
+            stack.enter_context(brought(store, lease, places, reference, wanted, report))
         _note(store, reference, wanted)
         yield raw
 
@@ -175,14 +189,19 @@ def _plain(descriptor: Descriptor) -> Descriptor:
     return Descriptor(descriptor.media_type, descriptor.digest, descriptor.size)
 
 
-def _named(store: Store, lease: Lease, reference: Reference, found: Digest, raw: bytes, report: Report) -> Pulled:
-    """Enter the image, with the name that it was asked for under, and its digest."""
+def _names(store: Store, reference: Reference, found: Digest) -> list[Reference]:
+    """Return the name that an image was asked for under, and its digest if that is not known yet."""
     name = Reference(reference.domain, reference.path, reference.tag if not reference.digest else "", reference.digest)
     by_digest = Reference(reference.domain, reference.path, "", found)
+    return [name, by_digest] if not reference.digest and store.references.get(by_digest) is None else [name]
+
+
+def _named(store: Store, lease: Lease, names: list[Reference], found: Digest, raw: bytes, report: Report) -> Pulled:
+    """Enter the image with its names."""
+    name = names[0]
     is_new = store.references.get(name) != digest.of(raw)
-    names = [name, by_digest] if not reference.digest and store.references.get(by_digest) is None else [name]
     image_id = create(store, lease, raw, names).image_id
-    attributes = {**labels(store, image_id), "name": reference.familiar_name}
+    attributes = {**labels(store, image_id), "name": name.familiar_name}
     store.journal.note(IMAGE, "pull", name.familiar, attributes)
     report(Status(f"Digest: {found}"))
     return Pulled(name, image_id, found, is_new)

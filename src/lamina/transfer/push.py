@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..content.copying import read
 from ..errors import LaminaError, NotFound
-from ..events import Report, Status
+from ..events import Report, Status, once
 from ..images.distribution import Form, Origin, seal
 from ..layers.layers import Layer
 from ..oci import digest, manifest, mediatypes, reference
@@ -78,7 +78,8 @@ def verb(
         raise InvalidReference(name, "tag can't be used with --all-tags/-a")
     report(Status(f"The push refers to repository [{parsed.name}]"))
     names = _tags(store, parsed) if every else [parsed.tagged()]
-    with Places(connect) as places:
+    report = once(report)  # several processes may have heard the same
+    with Places(connect, report) as places:
         return [push(store, places, one, report, compression) for one in names]
 
 
@@ -174,9 +175,11 @@ def _sent(
     """Send layers, config and manifest."""
     diff_ids = store.images.summary(image_id).diff_ids
     own = dict(zip(diff_ids, known.value.layers, strict=True)) if known else {}
-    outgoing = Outgoing(store, places, name, compression, own)
+    secrets = places.secrets(name)
+    outgoing = Outgoing(store, places, name, compression, own, secrets)
     forms: dict[Digest, Form] = {}
-    for number, form in crew(len(layers), lambda at, say: outgoing.send(layers[at], say), Form, PROCESSES, report):
+    send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
+    for number, form in crew(len(layers), send, Form, PROCESSES, report, places.cancel):
         forms[layers[number].diff_id] = form
     document = _document(store, image_id, [forms[diff_id].descriptor for diff_id in diff_ids], known)
     repository = places.at(name)
@@ -185,7 +188,7 @@ def _sent(
     repository.publish(document.descriptor, document.raw, name.tag)
     with store.lock():
         for diff_id, form in forms.items():
-            sealed = seal(form.descriptor.digest, name.name, {})
+            sealed = seal(form.descriptor.digest, name.name, secrets)
             store.distribution.add(diff_id, Origin(form.descriptor.digest, name.name, sealed), form)
     return document
 
