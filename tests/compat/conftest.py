@@ -70,7 +70,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> doors.Pair:
     return certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> Iterator[Door]:
     """A registry of a kind, with a way in: indirect, of `doors.REGISTRIES` and `doors.WAYS`."""
     kind, way = request.param
@@ -80,7 +80,7 @@ def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield door
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def by_docker(tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> Iterator[ByDocker]:
     peers.need(Docker.missing())
     root = str(tmp_path_factory.mktemp("dockerd") / "root")
@@ -88,32 +88,32 @@ def by_docker(tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> Ite
         yield ByDocker(docker)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def by_podman(tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> Iterator[ByPodman]:
     peers.need(Podman.missing())
     with Podman(str(tmp_path_factory.mktemp("podman")), driver="vfs") as podman:
         yield ByPodman(podman, pair[0])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def by_skopeo(tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> BySkopeo:
     peers.need(peers.skopeo.missing())
     return BySkopeo(tmp_path_factory.mktemp("skopeo"), pair[0])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def by_lamina(tmp_path_factory: pytest.TempPathFactory, pair: doors.Pair) -> ByLamina:
     return ByLamina(tmp_path_factory.mktemp("client"), pair[0])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(request: pytest.FixtureRequest) -> Client:
     """A client of registries: indirect, the name of its fixture."""
     found: Client = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clients(by_docker: ByDocker, by_podman: ByPodman, by_skopeo: BySkopeo, by_lamina: ByLamina) -> dict[str, Client]:
     """All of them."""
     return {"docker": by_docker, "podman": by_podman, "skopeo": by_skopeo, "lamina": by_lamina}

@@ -79,6 +79,7 @@ class Arena:
         self.store = os.path.join(self.folder, "store")
         self.run_root = run_root or os.path.join(self.folder, "run")
         self._remote: Remote | None = None
+        self._watched: Remote | None = None  # of the command that runs, if it has to do with it
         self._known: dict[str, Known] = {}
         self._ids: set[str] = set()
         os.makedirs(os.path.join(self.folder, "context"))
@@ -166,8 +167,9 @@ class Arena:
         for path in (self.store, self.run_root):
             shutil.rmtree(path, ignore_errors=True)
         subprocess.run(["cp", "-a", self.template, self.store], check=True)
-        if command.remote:
-            self._with_remote().begin()
+        self._watched = self._with_remote() if command.remote else None
+        if self._watched is not None:
+            self._watched.begin()
         if command.partial:
             self._bring_half()
         for words in command.before:
@@ -292,7 +294,7 @@ class Arena:
         return found
 
     def _view(self, engine: Engine) -> set[str]:
-        return view.of(engine) | set(self._remote.view() if self._remote else ())
+        return view.of(engine) | set(self._watched.view() if self._watched else ())
 
     def rest(self) -> None:
         """Wait until the containers that end by themselves have ended."""
