@@ -32,6 +32,7 @@ COMMANDS = {
     "events": Command("events", "Get real time events from the store and its containers"),
     "exec": Command("exec_", "Execute a command in a running container"),
     "export": Command("export", "Export a container's filesystem as a tar archive"),
+    "find": Command("find", "Search for files in an image"),
     "history": Command("history", "Show the history of an image"),
     "images": Command("images", "List images"),
     "import": Command("import_", "Import the contents from a tarball to create a filesystem image"),

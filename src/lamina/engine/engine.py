@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .browsing import FileInfo
     from .containers import ContainerSummary, Wording
     from .editing import Edit
+    from .finding import Found
     from .forest import Position
     from .pruning import Conditions, Pruned, PrunedImages
     from .usage import Usage
@@ -123,17 +124,23 @@ class Engine:
         """
         return listing.history(self._store, name, self.report)
 
-    def image_files(self, name: str, path: str = "/", *, deep: bool = False) -> "list[FileInfo]":
-        """Return what is in a directory of an image; nothing is mounted. See `browsing.names`."""
+    def image_files(self, name: str, path: str = "/", *, deep: bool = False) -> "Iterator[FileInfo]":
+        """Yield what is in a directory of an image; nothing is mounted. See `browsing.names`."""
         from . import browsing  # noqa: PLC0415
 
         return browsing.names(self._store, name, path, deep=deep)
 
-    def image_file(self, name: str, path: str) -> "Iterator[bytes | memoryview]":
-        """Yield the content of a file of an image; nothing is mounted. See `browsing.content`."""
+    def find_files(self, name: str, path: str = "/", words: Sequence[str] = ()) -> "Iterator[Found]":
+        """Yield the files of an image below a path for which an expression of find(1) holds; see `finding.find`."""
+        from . import finding  # noqa: PLC0415
+
+        return finding.find(self._store, name, path, words)
+
+    def open_file(self, name: str, path: str) -> BinaryIO:
+        """Open the content of a file of an image; nothing is mounted. See `browsing.open_file`."""
         from . import browsing  # noqa: PLC0415
 
-        return browsing.content(self._store, name, path)
+        return browsing.open_file(self._store, name, path)
 
     def inspect_image(self, name: str) -> dict[str, Any]:
         """Return all that is known of an image, in the shape of Docker's API.

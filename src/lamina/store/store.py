@@ -21,6 +21,7 @@ from ..images.images import ImageNotFound, Images
 from ..images.paths import Paths as ImagePaths
 from ..images.references import References, ReferencesDamaged
 from ..images.steps import Steps
+from ..layers.files import Indexes
 from ..layers.layers import LAYER, Layer, Layers
 from ..layers.mounts import Mounts
 from ..lock import Lease, abandoned, exclusive, leave, lock_fd, note
@@ -97,6 +98,7 @@ class Store:
         self.steps = Steps(images, self.images)
         self.distribution = Distribution(images)
         self.layers = Layers(self.paths.layerdb(name), self.driver, self.lock)
+        self.indexes = Indexes(self.paths.filetree, self.layers)
         self.mounts = Mounts(self.paths.layerdb(name), self.driver, self.lock)
         self.content = Local(self.paths.content)
 
@@ -286,7 +288,8 @@ class Store:
                     below = self._below(chain_id)
                     retired.append((chain_id, self.layers.retire(lease, chain_id)))
                     chain_id = below
-        for _, name in retired:
+        for chain_id, name in retired:
+            self.indexes.drop(chain_id)
             self.layers.finish(lease, name)
         return [chain_id for chain_id, _ in retired]
 
