@@ -8,9 +8,10 @@ they see is whole, and may go while they look.
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..content.local import Local
 from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, PermissionDenied
@@ -21,7 +22,6 @@ from ..images.images import ImageNotFound, Images
 from ..images.paths import Paths as ImagePaths
 from ..images.references import References, ReferencesDamaged
 from ..images.steps import Steps
-from ..layers.files import Indexes
 from ..layers.layers import LAYER, Layer, Layers
 from ..layers.mounts import Mounts
 from ..lock import Lease, abandoned, exclusive, leave, lock_fd, note
@@ -32,6 +32,9 @@ from ..streams import Reader, nameless, spool
 from . import frame, usage
 from .journal import Journal
 from .paths import Paths
+
+if TYPE_CHECKING:
+    from ..layers.files import Indexes
 
 TEMPORARY = "temporary"
 """The kind of claim of a temporary folder."""
@@ -98,9 +101,15 @@ class Store:
         self.steps = Steps(images, self.images)
         self.distribution = Distribution(images)
         self.layers = Layers(self.paths.layerdb(name), self.driver, self.lock)
-        self.indexes = Indexes(self.paths.filetree, self.layers)
         self.mounts = Mounts(self.paths.layerdb(name), self.driver, self.lock)
         self.content = Local(self.paths.content)
+
+    @functools.cached_property
+    def indexes(self) -> "Indexes":
+        """What is known of the files of layers."""
+        from ..layers.files import Indexes  # noqa: PLC0415 - few commands look into layers
+
+        return Indexes(self.paths.filetree, self.layers)
 
     def _own_driver(self) -> str:
         """Return the driver that the root was made with, or nothing for a new root."""
