@@ -84,6 +84,7 @@ def find(store: Store, image: str, path: str, words: Sequence[str]) -> Iterator[
 
 
 def _search(tree: Tree, start: File, path: bytes, parsed: "_Parser") -> Iterator[Found]:
+    prefix, inside = path.removesuffix(b"/") + b"/", len(start.path) + bool(start.path)
     waiting = [iter((start,))]
     while waiting:
         file = next(waiting[-1], None)
@@ -91,7 +92,7 @@ def _search(tree: Tree, start: File, path: bytes, parsed: "_Parser") -> Iterator
             waiting.pop()
             continue
         depth = len(waiting) - 1
-        place = path if not depth else _below(path, file.path[len(start.path) :])
+        place = prefix + file.path[inside:] if depth else path
         visit = _Visit(file, place, tree)
         if depth >= parsed.least:
             parsed.test(visit)
@@ -99,10 +100,6 @@ def _search(tree: Tree, start: File, path: bytes, parsed: "_Parser") -> Iterator
                 yield Found(info(file), place, action)
         if file.node.is_directory and not visit.pruned and (parsed.most is None or depth < parsed.most):
             waiting.append(tree.names(file))
-
-
-def _below(start: bytes, inner: bytes) -> bytes:
-    return start.removesuffix(b"/") + b"/" + inner.lstrip(b"/")
 
 
 class _Parser:
@@ -120,10 +117,10 @@ class _Parser:
         self._words = list(words)[::-1]
         self._acts = False
         self._nested = 0
-        test = self._either() if words else _always
+        tests = [self._either()] if words else []
         if self._words:
             raise BadExpression("you have too many ')'")
-        self.test = test if self._acts else _all([test, _acting("-print")])
+        self.test = _all(tests if self._acts else [*tests, _acting("-print")])
 
     def _either(self) -> _Test:
         tests = [self._all()]
@@ -193,6 +190,9 @@ def _always(_: _Visit) -> bool:
 
 
 def _all(tests: list[_Test]) -> _Test:
+    if len(tests) == 2:
+        one, other = tests
+        return lambda visit: one(visit) and other(visit)
     return tests[0] if len(tests) == 1 else lambda visit: all(test(visit) for test in tests)
 
 
