@@ -1,4 +1,4 @@
-"""How the files of images are named and shown."""
+"""How files are named and shown: those of images, and the host's."""
 
 import os
 import stat
@@ -6,7 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..containers.files import Place
     from ..engine.browsing import FileInfo
+    from ..tar.root import Root
 
 
 def split(text: str) -> tuple[str, str]:
@@ -30,3 +32,18 @@ def shown(name: bytes) -> str:
     """Return a name for one line of a terminal: what cannot be shown is escaped."""
     text = os.fsdecode(name)
     return "".join(char if char.isprintable() or "\udc80" <= char <= "\udcff" else repr(char)[1:-1] for char in text)
+
+
+def host() -> "Root":
+    """Open the host's files, from its root on."""
+    from ..tar.root import Root
+
+    return Root("/")
+
+
+def host_place(host: "Root", path: str, *, follow: bool) -> "Place":
+    """Return a place of the host; what the end of a path says of it is kept."""
+    from ..containers.files import Place
+
+    end = next((end for end in ("/.", "/") if path.endswith(end)), "/." if path == "." else "")
+    return Place(host, os.path.abspath(path).rstrip("/") + end, "the host", follow=follow)

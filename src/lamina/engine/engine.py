@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..archive import save as saving
     from ..build.builder import Options
     from ..build.inputs import Inputs
+    from ..containers.files import Place
     from ..containers.inside import Inside
     from ..containers.life import Containers
     from ..containers.logs import Entry, Wanted
@@ -145,6 +146,28 @@ class Engine:
         from . import browsing  # noqa: PLC0415
 
         return browsing.open_file(self._store, name, path)
+
+    def copy_files(
+        self, name: str, path: str, target: "Place", owner: tuple[int, int] | None = None, *, follow: bool = False
+    ) -> None:
+        """Copy a file or directory of an image to a place of the host; see `extraction.copy`."""
+        from . import extraction  # noqa: PLC0415
+
+        extraction.copy(extraction.source(self._store, name, path, follow=follow), target, owner)
+
+    def archive_files(self, name: str, path: str, *, follow: bool = False) -> Iterator[bytes]:
+        """Yield a tar of a file or directory of an image; see `extraction.archive`."""
+        from . import extraction  # noqa: PLC0415
+
+        return extraction.archive(extraction.source(self._store, name, path, follow=follow))
+
+    def image_id(self, name: str) -> Digest:
+        """Return the id of an image.
+
+        Raises:
+            ImageNotFound: there is none.
+        """
+        return find(self._store, name)
 
     def inspect_image(self, name: str) -> dict[str, Any]:
         """Return all that is known of an image, in the shape of Docker's API.
