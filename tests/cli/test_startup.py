@@ -69,6 +69,15 @@ def test_reading_commands_leave_out_what_they_do_not_need(furnished: Lamina) -> 
     assert not imported("inspect", "tiny:1", root=furnished.root) & (unneeded - {"lamina.runtime.spec"})
 
 
+def test_looking_into_an_image_leaves_out_what_it_does_not_need(lamina: Lamina) -> None:
+    """Neither containers nor archives; and once a layer is known, nothing is inflated."""
+    unneeded = {
+        f"lamina.{name}" for name in ("archive", "containers.records", "layers.mending", "store.check", "transfer")
+    }
+    assert "isal" in imported("ls", "tiny:1", root=lamina.root)
+    assert not imported("ls", "-lR", "tiny:1", root=lamina.root) & (unneeded | {"isal", "subprocess", "rich"})
+
+
 COMPILED = """
 import argparse, email.parser, fnmatch, glob, hashlib, importlib, json, pkgutil, re, rich, subprocess, tarfile
 import tempfile, urllib3, aiohttp.web, bcrypt, cryptography.x509, jwt, prometheus_client, yaml

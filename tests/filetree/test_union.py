@@ -60,7 +60,8 @@ def test_an_implied_folder_is_described_by_the_one_below() -> None:
     base = [directory("tmp", mode=0o1777, uid=3)]
     assert union(base, [file("tmp/x")]).find(b"tmp").node.mode == 0o41777
     assert next(union(base, [file("tmp/x")]).names(root(union(base)))).node.uid == 3
-    assert union(base, [whiteout("tmp"), file("tmp/x")]).find(b"tmp").node.mode == 0o40755
+    assert union(base, [whiteout("tmp"), file("tmp/x")]).find(b"tmp").node.mode == 0o41777
+    assert union(base, [file("tmp")], [whiteout("tmp"), file("tmp/x")]).find(b"tmp").node.mode == 0o40755
 
 
 def test_a_hard_link_is_its_target() -> None:

@@ -222,10 +222,11 @@ class _Builder:
 
     def finish(self) -> bytes:
         """Return the body of the index."""
-        for path, node in self._links.items():  # what links of the layer lead to is the layer's from now on
-            folder, _, name = path.rpartition(b"/")
-            place = self._folder(folder)
-            self._folders[place].setdefault(name, node)
+        nodes = [node for names in self._folders.values() for node in names.values()] if self._links else []
+        for node in nodes:
+            if node.is_below:  # what a link leads to is the layer's, too
+                folder, _, name = node.more.target.rpartition(b"/")
+                self._folders[self._folder(folder)].setdefault(name, node)
         folders = {folder: _packed(names) for folder, names in self._folders.items() if names}
         return msgspec.msgpack.encode((self._is_opaque, folders))
 
@@ -241,15 +242,20 @@ class _Builder:
         self._folders[folder][name] = node
 
     def _link(self, number: int, entry: Entry, folder: bytes, name: bytes) -> None:
+        folder = self._folder(folder)
         target = clean(entry.linkname)
         above, _, last = target.rpartition(b"/")
         place = self._find(above)
         node = None if place is None else self._folders[place].get(last)
         if node is None:
             node = self._links.setdefault(target, Node(0, _BELOW, number=number, more=More(target)))
-        elif node.is_directory or node.is_absence:
-            raise InvalidTar(f"hard link {_shown(entry.name)} to a directory, or to a name that its layer hides")
-        self._put(self._folder(folder), name, node)
+        elif node.is_directory:
+            raise InvalidTar(f"hard link {_shown(entry.name)} to a directory")
+        elif (place, last) == (folder, name):
+            return
+        elif node.is_absence:
+            raise InvalidTar(f"hard link {_shown(entry.name)} to a name that its layer hides")
+        self._put(folder, name, node)
 
     def _hide(self, folder: bytes, name: bytes) -> None:
         names = self._folders[folder]

@@ -2,7 +2,7 @@
 
 The rules are those of the image specification (layer.md, Applying Changesets), and overlayfs's where layers meet: the
 topmost layer that has a name decides; directories of several layers merge, down to one that is opaque, and a directory
-that a layer only implies is described by the one below it.
+that a layer only implies is described by the one below it, also where it hides what that holds.
 """
 
 import stat
@@ -125,14 +125,13 @@ class Union:
             if node is None:
                 continue
             if node.is_directory:
-                implied = implied or File(path, node, layer, path)
                 if node.number >= 0:
                     return File(path, node, layer, path)
-                if not node.is_opaque:
-                    continue
-            elif implied is None and node.is_below:
+                implied = implied or File(path, node, layer, path)
+                continue
+            if implied is None and node.is_below:
                 return self._linked(path, node, layer)
-            elif implied is None and node.mode:
+            if implied is None and node.mode:
                 return File(path, node, layer, path)
             break
         return implied
