@@ -152,6 +152,12 @@ class TestLayers:
         found = view(driver, top)["d"]
         assert (found.mode, found.owner, found.xattrs) == (0o755, (0, 0), (("user.b", b"2"),))
 
+    def test_a_directory_by_two_names(self, driver: Driver) -> None:
+        again = [symlink("l", "d"), directory("d/a"), directory("l/a", mode=0o700)]
+
+        assert view(driver, stack(driver, tar(*again)))["d/a"].mode == 0o700
+        assert view(driver, stack(driver, tar(*again, file("l"))))["d/a"].mode == 0o700
+
     def test_type_changes(self, driver: Driver) -> None:
         lower = tar(file("a"), directory("b"), file("b/x"), symlink("c", "a"), directory("d"))
         top = stack(

@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay]
 @example(layers=[[directory("a"), file("a/b")], [symlink("b", "a"), whiteout("b/b")]])
 @example(layers=[[file("a/b")], [hardlink("c", "a/b"), opaque("a")]])
 @example(layers=[[file("a"), hardlink("a", "b/a"), file("a")]])
+@example(layers=[[symlink("c", "a"), directory("a/b"), directory("c/b", mode=0o700)]])
+@example(layers=[[symlink("c", "a"), directory("a/b"), directory("c/b", mode=0o700), file("c")]])
 @example(layers=[[directory("a", mode=0o700)], [opaque("a")]])
 @example(layers=[[file("a/b")], [hardlink("c/d", "a/b"), file("c/e")], [hardlink("b", "c/d"), whiteout("c")]])
 @given(layers=_layers.filter(lambda layers: not any(map(_contradicts_itself, layers))))

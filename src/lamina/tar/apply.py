@@ -224,16 +224,18 @@ class _Applier:
         os.utime(fd, ns=_times(entry))
 
     def _directory(self, entry: Entry, folder: int, path: bytes, name: bytes) -> None:
+        real = self._root.detour(path.rpartition(b"/")[0])
+        place = path if real is None else _join(real, name)
         try:
             os.mkdir(name, 0o700, dir_fd=folder)
         except FileExistsError:
             if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-                self._merged.add(path)
+                self._merged.add(place)
             else:
                 os.mkdir(name, 0o700, dir_fd=self._clear(path))
                 self._whiteouts.opaque(self._root, path)
-        self._directories[path] = entry
-        self._wait(path, entry.name, *entry.xattrs, *entry.xattrs.values())
+        self._directories[place] = entry
+        self._wait(place, entry.name, *entry.xattrs, *entry.xattrs.values())
 
     def _symlink(self, entry: Entry, folder: int, path: bytes, name: bytes) -> None:
         if not entry.linkname:
