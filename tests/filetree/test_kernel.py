@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay]
 @example(layers=[[file("a"), hardlink("a", "b/a"), file("a")]])
 @example(layers=[[symlink("c", "a"), directory("a/b"), directory("c/b", mode=0o700)]])
 @example(layers=[[symlink("c", "a"), directory("a/b"), directory("c/b", mode=0o700), file("c")]])
+@example(layers=[[file("a/a"), symlink("c", "a"), hardlink("a", "b"), file("c/a"), file("a")]])
 @example(layers=[[directory("a", mode=0o700)], [opaque("a")]])
 @example(layers=[[file("a/b")], [hardlink("c/d", "a/b"), file("c/e")], [hardlink("b", "c/d"), whiteout("c")]])
 @given(layers=_layers.filter(lambda layers: not any(map(_contradicts_itself, layers))))

@@ -307,7 +307,7 @@ class _Builder:
             if node is None or not node.is_directory:
                 if not make:
                     return None
-                if node is not None and not node.is_absence:
+                if node is not None and node.mode:
                     raise InvalidTar(f"{_shown(path)}: {_shown(part)} is not a directory")
                 self._put(at, part, _IMPLIED)
             at = _join(at, part)
