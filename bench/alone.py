@@ -65,6 +65,7 @@ def scale(stuff: Stuff, rounds: int, say: Callable[[str], None]) -> Iterator[Row
         ("rebuild", ["build", *NO_NETWORK, folder]),
         ("run", ["run", "--rm", *NO_NETWORK, "many-7:1", "true"]),
         ("inspect", ["inspect", "many-7:1"]),
+        ("ls", ["ls", "many-7:1"]),
     ):
         of_few, of_many = _alternating(rounds, lambda tool, args=args: tool(*args), few, large)  # type: ignore[misc]
         row = Row(name, "", "s", _SAME, {LAMINA: of_many, _SAME.of: of_few})

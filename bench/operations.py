@@ -100,6 +100,19 @@ def diff(_: str, tool: Contestant, stuff: Stuff) -> Rounds:
             yield lambda: tool("diff", "changed")
 
 
+def looking(*words: str) -> Callable[[str, Contestant, Stuff], Rounds]:
+    """Look at files of an image: lamina reads its index, the others run a program in a container."""
+    verb, path, *rest = words
+
+    def rounds(name: str, tool: Contestant, stuff: Stuff) -> Rounds:
+        _present(tool, "app:1", stuff.app)
+        command = [verb, f"app:1:{path}"] if name == LAMINA else ["run", "--rm", *NO_NETWORK, "app:1", verb, path]
+        while True:
+            yield lambda: tool(*command, *rest)
+
+    return rounds
+
+
 def version(name: str, tool: Contestant, _: Stuff) -> Rounds:
     while True:
         yield lambda: tool("version" if name == LAMINA else "--version")
@@ -113,6 +126,9 @@ OPERATIONS = (
     Operation("run", "run --rm tiny true", run, Target(1.2)),
     Operation("commit", "commit 50 MB", commit, Target(1)),
     Operation("diff", "diff of an app container", diff, Target(2, "podman")),
+    Operation("ls", "ls /usr/share of app", looking("ls", "/usr/share"), Target(0.8)),
+    Operation("cat", "cat a file of app", looking("cat", "/etc/debian_version"), Target(0.8)),
+    Operation("find", "find a name in app", looking("find", "/", "-name", "*.conf"), Target(1.5)),
     Operation("version", "version", version, Target(0.060, "", "s")),
 )
 

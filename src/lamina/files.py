@@ -107,6 +107,14 @@ def syncfs(path: str) -> None:
         os.close(fd)
 
 
+def file_system(path: bytes) -> int:
+    """Return the kind of file system that a path is on, as its magic number; 0 if it cannot be told (statfs(2))."""
+    import ctypes  # noqa: PLC0415 - only for those who build
+
+    answer = ctypes.create_string_buffer(256)  # more than struct statfs has on any machine; its kind comes first
+    return 0 if libc().statfs(path, answer) else ctypes.c_long.from_buffer(answer).value
+
+
 @contextlib.contextmanager
 def watched(folder: str) -> Iterator[Callable[..., None]]:
     """Watch the files in a folder; yield what waits until one has changed, or some seconds have gone by (inotify(7)).

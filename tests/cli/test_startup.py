@@ -1,11 +1,18 @@
 """Starting costs little: what the cheapest command may import, and that the import contract holds."""
 
+import io
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
+from collections import Counter
 
+import pytest
+from tests import peers, tars
 from tests.cli.place import BIN, Lamina
+from tests.peers import Tool
 
 ALLOWED = {
     "lamina",
@@ -62,6 +69,15 @@ def test_reading_commands_leave_out_what_they_do_not_need(furnished: Lamina) -> 
     assert not imported("inspect", "tiny:1", root=furnished.root) & (unneeded - {"lamina.runtime.spec"})
 
 
+def test_looking_into_an_image_leaves_out_what_it_does_not_need(lamina: Lamina) -> None:
+    """Neither containers nor archives; and once a layer is known, nothing is inflated."""
+    unneeded = {
+        f"lamina.{name}" for name in ("archive", "containers.records", "layers.mending", "store.check", "transfer")
+    }
+    assert "isal" in imported("ls", "tiny:1", root=lamina.root)
+    assert not imported("ls", "-lR", "tiny:1", root=lamina.root) & (unneeded | {"isal", "subprocess", "rich"})
+
+
 COMPILED = """
 import argparse, email.parser, fnmatch, glob, hashlib, importlib, json, pkgutil, re, rich, subprocess, tarfile
 import tempfile, urllib3, aiohttp.web, bcrypt, cryptography.x509, jwt, prometheus_client, yaml
@@ -88,3 +104,46 @@ def test_imports_point_downward() -> None:
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "0 broken" in done.stdout
+
+
+ONE_IMAGE = (
+    ("ls", "site:2:/www"),
+    ("cat", "site:2:/www/index.html"),
+    ("find", "site:2", "-name", "x"),
+    ("image", "cp", "site:2:/www", "-"),
+    ("history", "site:2"),
+    ("inspect", "site:2"),
+    ("tag", "site:2", "other:1"),
+    ("run", "--rm", "--network", "none", "tiny:1", "true"),
+)
+"""Commands that are about one image."""
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.runc
+def test_commands_about_one_image_do_not_list_the_store(lamina: Lamina, tmp_path: pathlib.Path) -> None:
+    """The system is asked for the same files, as often, whatever else is in the store."""
+    peers.need(Tool("strace").missing())
+    for words in ONE_IMAGE:
+        _asked(lamina, words, tmp_path)  # what is made once is there
+    before, all_images = [_asked(lamina, words, tmp_path) for words in ONE_IMAGE], _asked(lamina, ("images",), tmp_path)
+    with lamina.engine() as engine:
+        for number in range(30):
+            with engine.edit("tiny:1", created=number) as edit:
+                edit.append(io.BytesIO(tars.tar(tars.file("file", b"%d" % number))), "one more")
+                edit.commit(f"more:{number}")
+    assert [_asked(lamina, words, tmp_path) for words in ONE_IMAGE] == before
+    assert _asked(lamina, ("images",), tmp_path) != all_images, "what would be seen"
+
+
+def _asked(lamina: Lamina, words: tuple[str, ...], folder: pathlib.Path) -> tuple[tuple[str, ...], Counter[str]]:
+    """Return how often a command asks for files of its store, by call, and for the names in its folders."""
+    trace = folder / "trace"
+    calls = "trace=%file,getdents64"
+    command = ["strace", "-f", "-yy", "-s", "4096", "-e", calls, "-o", str(trace), os.path.join(BIN, "lamina"), *words]
+    subprocess.run(command, env=lamina.env, stdout=subprocess.DEVNULL, check=True)
+    lines = [line for line in trace.read_text().splitlines() if f"{lamina.root}/" in line]
+    names = [found[1] for line in lines if (found := re.match(r"\d+ +(\w+)\(", line))]
+    entries = sum(int(found[1]) for line in lines if (found := re.search(r"/\* (\d+) entries", line)))
+    return words, Counter(names) + Counter(entries=entries)

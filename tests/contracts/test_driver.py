@@ -145,6 +145,19 @@ class TestLayers:
         assert (view(driver, top)["tmp"].mode, view(driver, top)["tmp"].owner) == (0o1777, (3, 4))
         assert view(driver, top)["tmp/in"].mode == 0o700
 
+    def test_a_directory_is_what_the_topmost_layer_says(self, driver: Driver) -> None:
+        lower = tar(directory("d", mode=0o700, uid=3, gid=4, xattrs={"user.a": b"1", "user.b": b"1"}), file("d/x"))
+        top = stack(driver, lower, tar(directory("d", xattrs={"user.b": b"2"})))
+
+        found = view(driver, top)["d"]
+        assert (found.mode, found.owner, found.xattrs) == (0o755, (0, 0), (("user.b", b"2"),))
+
+    def test_a_directory_by_two_names(self, driver: Driver) -> None:
+        again = [symlink("l", "d"), directory("d/a"), directory("l/a", mode=0o700)]
+
+        assert view(driver, stack(driver, tar(*again)))["d/a"].mode == 0o700
+        assert view(driver, stack(driver, tar(*again, file("l"))))["d/a"].mode == 0o700
+
     def test_type_changes(self, driver: Driver) -> None:
         lower = tar(file("a"), directory("b"), file("b/x"), symlink("c", "a"), directory("d"))
         top = stack(

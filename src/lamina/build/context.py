@@ -10,6 +10,8 @@ from ..dockerfile.ignore import Ignore
 from ..errors import InvalidArgument, NotFound
 from ..streams import read_small
 from ..tar.root import NotBelow, Root, clean, open_regular
+from . import contents
+from .contents import Contents
 
 LIMIT = 8 << 20
 """Bytes of a Dockerfile, or of the rules of what to ignore, at most."""
@@ -37,18 +39,26 @@ class Context:
         root: the tree.
         where: its name, for messages.
         ignore: which of its files are passed over; None for none.
+        contents: what is remembered of its files; None for a tree that comes and goes.
     """
 
-    def __init__(self, root: Root, where: str, ignore: Ignore | None = None) -> None:
+    def __init__(self, root: Root, where: str, ignore: Ignore | None = None, contents: Contents | None = None) -> None:
         self.root = root
         self.where = where
         self._ignore = ignore
+        self._contents = contents
 
     def __enter__(self) -> "Context":
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.root.close()
+
+    def content(self, folder: int, name: bytes, path: bytes, info: os.stat_result) -> bytes:
+        """Return the SHA-256 of a regular file of the tree; see `Contents.digest`."""
+        if self._contents is None:
+            return contents.read(folder, name)
+        return self._contents.digest(folder, name, path, info)
 
     def excludes(self, path: bytes) -> bool:
         """Tell whether a clean path is ignored."""

@@ -23,6 +23,7 @@ from ..tar.apply import apply
 from ..tar.header import BLOCK, has_checksum
 from ..tar.reader import Reader as TarReader
 from ..tar.root import Breakout, Root
+from .contents import Contents
 from .context import LIMIT, Context, NoDockerfile, ignore_of, open_folder, read_file
 
 DEFAULT = "Dockerfile"
@@ -60,8 +61,9 @@ def opened(inputs: Inputs, store: Store, lease: Lease) -> Iterator[Opened]:
         InvalidTar: the stream begins as a tar, and is none.
     """
     if inputs.folder:
-        with open_folder(inputs.folder) as root:
-            yield _in_folder(inputs, root)
+        where = os.path.abspath(inputs.folder)
+        with open_folder(inputs.folder) as root, Contents(store.paths.contexts, where) as contents:
+            yield _in_folder(inputs, root, where, contents)
         return
     assert inputs.stream is not None, "neither a folder nor a stream"
     with store.temporary_folder(lease) as path, Root(path) as root:
@@ -73,10 +75,9 @@ def opened(inputs: Inputs, store: Store, lease: Lease) -> Iterator[Opened]:
             yield Opened(_read(stream), DEFAULT, Context(root, "no context: the Dockerfile came from stdin"))
 
 
-def _in_folder(inputs: Inputs, root: Root) -> Opened:
-    where = os.path.abspath(inputs.folder)
+def _in_folder(inputs: Inputs, root: Root, where: str, contents: Contents) -> Opened:
     if inputs.stream is not None:
-        return Opened(_read(inputs.stream), DEFAULT, Context(root, where, ignore_of(root, "")))
+        return Opened(_read(inputs.stream), DEFAULT, Context(root, where, ignore_of(root, ""), contents))
     name = inputs.dockerfile or _default(where)
     path = os.path.join(where, name)
     try:
@@ -89,7 +90,8 @@ def _in_folder(inputs: Inputs, root: Root) -> Opened:
         ) from error
     inside = os.path.relpath(path, where)
     ignore = ignore_of(root, "" if inside.startswith("..") else inside)
-    return Opened(data, os.path.basename(name) if os.path.isabs(name) else name, Context(root, where, ignore))
+    shown = os.path.basename(name) if os.path.isabs(name) else name
+    return Opened(data, shown, Context(root, where, ignore, contents))
 
 
 def _default(folder: str) -> str:

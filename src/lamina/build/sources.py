@@ -15,10 +15,9 @@ import msgspec
 from ..containers.files import FileNotFound, Place
 from ..dockerfile import glob
 from ..errors import InvalidArgument, NotFound
-from ..streams import CHUNK
 from ..tar.pack import entry
-from ..tar.root import Breakout, clean, open_regular
-from .context import Context
+from ..tar.root import Breakout, clean
+from .context import Context, Found
 
 
 class SourceNotFound(NotFound):
@@ -104,18 +103,17 @@ def checksum(context: Context, one: Selected, keeps: Keeps) -> str:
     """Return what stands for a source: `file:<hex>` or `dir:<hex>`."""
     if not one.is_directory:
         folder, name = context.root.parent(one.path)
-        return f"file:{_file(folder, name, one.info, one.name, keeps)}"
-    sums = [
-        _file(found.folder, found.name, found.info, found.path[len(one.path) :].lstrip(b"/"), keeps)
-        for found in context.walk(one.path)
-    ]
+        return f"file:{_file(context, Found(one.path, folder, name, one.info), one.name, keeps)}"
+    sums = [_file(context, found, found.path[len(one.path) :].lstrip(b"/"), keeps) for found in context.walk(one.path)]
     return f"dir:{hashlib.sha256(','.join(sums).encode()).hexdigest()}"
 
 
-def _file(folder: int, name: bytes, info: os.stat_result, shown: bytes, keeps: Keeps) -> str:
+def _file(context: Context, found: Found, shown: bytes, keeps: Keeps) -> str:
+    path, folder, name, info = found
     if stat.S_ISSOCK(info.st_mode):
         return ""
     member = entry(shown, info, folder, name)
+    content = context.content(folder, name, path, info).hex() if stat.S_ISREG(info.st_mode) else None
     facts = [
         member.name.hex(),
         member.type.decode("latin-1"),
@@ -125,13 +123,6 @@ def _file(folder: int, name: bytes, info: os.stat_result, shown: bytes, keeps: K
         member.linkname.hex(),
         [member.major, member.minor],
         sorted((key.hex(), value.hex()) for key, value in member.xattrs.items()),
+        content,
     ]
-    digest = hashlib.sha256(msgspec.json.encode(facts))
-    if stat.S_ISREG(info.st_mode):
-        fd = open_regular(folder, name)
-        try:
-            while data := os.read(fd, CHUNK):
-                digest.update(data)
-        finally:
-            os.close(fd)
-    return digest.hexdigest()
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()

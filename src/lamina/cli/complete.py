@@ -11,9 +11,9 @@ from .shell import Shell
 _GLOBALS = ("--debug", "--help", "--root", "--storage-driver", "--version")
 _RUNNING = ("attach", "exec", "kill", "pause", "restart", "stop", "top", "unpause", "wait")
 _CONTAINERS = (*_RUNNING, "commit", "cp", "diff", "export", "logs", "rename", "rm", "start")
-_IMAGES = ("cat", "create", "history", "images", "ls", "rmi", "run", "save", "tag")
+_IMAGES = ("cat", "create", "find", "history", "image cp", "images", "ls", "rmi", "run", "save", "tag")
 _VOLUMES = ("volume inspect", "volume rm")
-_FIRST_ONLY = ("cat", "commit", "create", "exec", "history", "ls", "rename", "run", "tag", "top")
+_FIRST_ONLY = ("cat", "commit", "create", "exec", "find", "history", "image cp", "ls", "rename", "run", "tag", "top")
 """Commands whose later arguments are something else."""
 
 _WORDS = {

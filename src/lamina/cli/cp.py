@@ -6,17 +6,17 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidArgument
+from . import files, image_cp
 from .parser import Parser
 from .shell import Shell
 
 if TYPE_CHECKING:
-    from ..containers.files import Place
     from ..tar.root import Root
 
 
 def parser(summary: str) -> Parser:
     """Return the command's parser."""
-    usage = "lamina cp [OPTIONS] CONTAINER:SRC_PATH DEST_PATH|- | SRC_PATH|- CONTAINER:DEST_PATH"
+    usage = "lamina cp [OPTIONS] CONTAINER:SRC_PATH|IMAGE:/SRC_PATH DEST_PATH|- | SRC_PATH|- CONTAINER:DEST_PATH"
     parser = Parser(usage, summary, ["lamina container cp"])
     parser.flag("-a", "--archive", help="Archive mode (copy all uid/gid information)")
     parser.flag("-L", "--follow-link", help="Always follow symbol link in SRC_PATH")
@@ -32,12 +32,32 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     if not source[0] and not target[0]:
         raise InvalidArgument("must specify at least one container source")
     name = source[0] or target[0]
+    if source[0] and _is_image(options.arguments[0], name, shell):
+        image_cp.copy(shell, *files.split(options.arguments[0]), target[1], options)
+        return 0
     with shell.engine.files(name, "archive-path" if source[0] else "extract-to-dir") as root:
         if source[0]:
             _out(root, name, source[1], target[1], options)
         else:
             _in(root, name, source[1], target[1], options)
     return 0
+
+
+def _is_image(text: str, container: str, shell: Shell) -> bool:
+    """Tell whether an argument that is no container's names a file of an image."""
+    from ..containers.records import ContainerNotFound
+    from ..images.images import ImageNotFound
+    from ..oci.reference import InvalidReference
+
+    try:
+        shell.engine.container(container)
+    except ContainerNotFound:
+        image, path = files.split(text)
+        try:
+            return bool(path and shell.engine.image_id(image))
+        except (ImageNotFound, InvalidReference):
+            return False
+    return False
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -59,8 +79,8 @@ def _out(root: "Root", name: str, path: str, to: str, options: argparse.Namespac
             sys.stdout.buffer.write(piece)
         return
     owner = None if options.archive else (os.geteuid(), os.getegid())
-    with _host() as host:
-        copy(source, _host_place(host, to, follow=True), owner)
+    with files.host() as host:
+        copy(source, files.host_place(host, to, follow=True), owner)
 
 
 def _in(root: "Root", name: str, path: str, to: str, options: argparse.Namespace) -> None:
@@ -71,20 +91,6 @@ def _in(root: "Root", name: str, path: str, to: str, options: argparse.Namespace
     if path == "-":
         extract(decompressed(sys.stdin.buffer), target)
         return
-    with _host() as host:
-        source = _host_place(host, path, follow=options.follow_link)
+    with files.host() as host:
+        source = files.host_place(host, path, follow=options.follow_link)
         copy(source, target, None if options.archive else (0, 0))
-
-
-def _host() -> "Root":
-    from ..tar.root import Root
-
-    return Root("/")
-
-
-def _host_place(host: "Root", path: str, *, follow: bool) -> "Place":
-    """Return a place of the host; what the end of a path says of it is kept."""
-    from ..containers.files import Place
-
-    end = next((end for end in ("/.", "/") if path.endswith(end)), "/." if path == "." else "")
-    return Place(host, os.path.abspath(path).rstrip("/") + end, "the host", follow=follow)

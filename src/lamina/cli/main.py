@@ -32,6 +32,7 @@ COMMANDS = {
     "events": Command("events", "Get real time events from the store and its containers"),
     "exec": Command("exec_", "Execute a command in a running container"),
     "export": Command("export", "Export a container's filesystem as a tar archive"),
+    "find": Command("find", "Search for files in an image"),
     "history": Command("history", "Show the history of an image"),
     "images": Command("images", "List images"),
     "import": Command("import_", "Import the contents from a tarball to create a filesystem image"),
@@ -73,7 +74,7 @@ GROUPS = {
     | {"prune": "container prune"},
     "image": {name: name for name in ("build", "copy", "history", "import", "inspect", "load", "pull", "push", "save")}
     | {name: name for name in ("tag", "tree")}
-    | {"ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
+    | {"cp": "image cp", "ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
     "manifest": {name: f"manifest {name}" for name in ("annotate", "create", "inspect", "push", "rm")},
     "registry": {name: f"registry {name}" for name in ("check", "gc", "history", "serve")},
     "system": {"check": "check", "df": "system df", "events": "events", "info": "info", "prune": "system prune"},
@@ -88,6 +89,7 @@ HIDDEN = {
     "content ls": Command("content_ls", "List what is kept beside the images"),
     "content prune": Command("content_prune", "Remove what is kept without need"),
     "container prune": Command("container_prune", "Remove all stopped containers"),
+    "image cp": Command("image_cp", "Copy files/folders from an image to the local filesystem"),
     "image prune": Command("image_prune", "Remove unused images"),
     "manifest annotate": Command("manifest_annotate", "Add additional information to a local image manifest"),
     "manifest create": Command("manifest_create", "Create a local manifest list for annotating and pushing"),

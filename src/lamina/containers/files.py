@@ -76,6 +76,11 @@ class Place:
         if self.wants_directory and self.info is not None and not stat.S_ISDIR(self.info.st_mode):
             raise CannotCopy(f"{path} is not a directory")
 
+    @property
+    def is_directory(self) -> bool:
+        """Whether a directory is there."""
+        return self.info is not None and stat.S_ISDIR(self.info.st_mode)
+
     def require(self) -> os.stat_result:
         """Return the lstat of what is there.
 
@@ -102,22 +107,37 @@ def copy(source: Place, target: Place, owner: tuple[int, int] | None) -> None:
     info = source.require()
     copier = Copier(target.root, owner)
     is_directory = stat.S_ISDIR(info.st_mode)
-    into = target.info is not None and stat.S_ISDIR(target.info.st_mode)
-    if target.info is None and (target.wants_contents or (target.wants_directory and not is_directory)):
-        raise FileNotFound(target.where, target.text)
+    to = landing(target, source.name, is_directory=is_directory, wants_contents=source.wants_contents)
     if not is_directory:
-        _require_folder(target)
-        to = _join(target.path, source.name) if into else target.path
         copier.file(*source.root.parent(source.path), info, to)
         return
-    if target.info is not None and not into:
-        raise CannotCopy(f"cannot copy a directory to the file {target.text}")
-    to = target.path if not into or source.wants_contents else _join(target.path, source.name)
-    _require_folder(target)
     copier.directory(to) if to else None
     copier.tree(source.root, source.path, to)
-    if to and not (into and source.wants_contents):
+    if to and not (target.is_directory and source.wants_contents):
         copier.describe(*source.root.parent(source.path), info, to)
+
+
+def landing(target: Place, name: bytes, *, is_directory: bool, wants_contents: bool) -> bytes:
+    """Return the clean path that a copy is made at; see the table above.
+
+    Args:
+        target: where to.
+        name: of the source.
+        is_directory: whether the source is one.
+        wants_contents: whether only what is in it is meant.
+
+    Raises:
+        FileNotFound: the target's directory is not there.
+        CannotCopy: a directory would take the place of a file.
+    """
+    if target.info is None and (target.wants_contents or (target.wants_directory and not is_directory)):
+        raise FileNotFound(target.where, target.text)
+    if is_directory and target.info is not None and not target.is_directory:
+        raise CannotCopy(f"cannot copy a directory to the file {target.text}")
+    _require_folder(target)
+    if not target.is_directory or (is_directory and wants_contents):
+        return target.path
+    return _join(target.path, name)
 
 
 def archive(source: Place) -> Iterator[bytes]:

@@ -1,33 +1,38 @@
-"""Files of images, read from their layers' tars: nothing is mounted, and owners and modes are those of the tars."""
+"""Files of images, read from the indexes of their layers: nothing is mounted, no right is needed but to read the store.
+
+Owners, modes, times and attributes are those of the layers' tars, whatever the store could keep of them.
+"""
 
 import os
+import stat
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import msgspec
 
 from ..errors import InvalidArgument
 from ..filetree import File, Union
+from ..layers.files import open_content
+from ..layers.layers import Layer
 from ..oci import digest
 from ..store.names import find
 from ..store.store import Store
-from ..streams import CHUNK
-from ..tar.header import REGULAR, Entry
-from ..tar.reader import Reader
-
-_ZEROS = bytes(CHUNK)
 
 
-class FileInfo(msgspec.Struct, frozen=True):
+class FileInfo(msgspec.Struct, frozen=True, gc=False):
     """A file of an image.
 
     Attributes:
-        path: from the image's root, without a slash before it; raw bytes.
+        path: from the image's root, without a slash before it; raw bytes. Empty for the root itself.
         mode: kind and permissions, as in `os.stat_result.st_mode`.
         uid: of its owner.
         gid: of its group.
         size: bytes of its content.
         mtime: nanoseconds since the epoch.
         target: of a symbolic link.
+        device: major and minor number of a device.
+        xattrs: name to value.
+        identity: the same for all names of one file.
     """
 
     path: bytes
@@ -37,10 +42,64 @@ class FileInfo(msgspec.Struct, frozen=True):
     size: int
     mtime: int
     target: bytes = b""
+    device: tuple[int, int] = (0, 0)
+    xattrs: dict[bytes, bytes] = {}
+    identity: tuple[int, int] = (0, -1)
 
 
-def names(store: Store, image: str, path: str, *, deep: bool = False) -> list[FileInfo]:
-    """Return what is in a directory of an image by name, or the one file that a path names.
+class Tree:
+    """The files of an image.
+
+    Args:
+        store: where the image is.
+        image: its name or id.
+
+    Raises:
+        ImageNotFound: there is no such image.
+        LayerDamaged: what is known of a layer cannot be read.
+    """
+
+    def __init__(self, store: Store, image: str) -> None:
+        self._store = store
+        self._layers: list[Layer] = []
+        for chain_id in digest.chains(store.images.get(find(store, image)).diff_ids):
+            self._layers.append(store.layers.get(chain_id))
+        self._union = Union([store.indexes.get(layer) for layer in self._layers])
+
+    def find(self, path: str | bytes, *, follow: bool = True) -> File:
+        """Return what a path leads to; links are followed inside of the image. See `Union.find`."""
+        return self._union.find(os.fsencode(path), follow=follow)
+
+    def names(self, folder: File) -> Iterator[File]:
+        """Yield what is in a directory, by name."""
+        return self._union.names(folder)
+
+    def walk(self, folder: File) -> Iterator[File]:
+        """Yield all that is below a directory, parents first and names sorted."""
+        return self._union.walk(folder)
+
+    def open(self, file: File) -> BinaryIO:
+        """Open a regular file; see `open_file`."""
+        if not stat.S_ISREG(file.node.mode):
+            raise InvalidArgument(f"/{os.fsdecode(file.path)}: {_kind(file)}")
+        return open_content(self._store.layers, self._layers[file.layer], file)
+
+
+def _kind(file: File) -> str:
+    return "Is a directory" if file.node.is_directory else "not a regular file"
+
+
+def info(file: File) -> FileInfo:
+    """Return what there is to say of a file."""
+    node, more = file.node, file.node.more
+    target = more.target if node.is_symlink else b""
+    return FileInfo(
+        file.path, node.mode, node.uid, node.gid, node.size, node.mtime, target, more.device, more.xattrs, file.identity
+    )
+
+
+def names(store: Store, image: str, path: str, *, deep: bool = False) -> Iterator[FileInfo]:
+    """Yield what is in a directory of an image by name, or the one file that a path names.
 
     Args:
         store: where the image is.
@@ -52,79 +111,23 @@ def names(store: Store, image: str, path: str, *, deep: bool = False) -> list[Fi
         ImageNotFound: there is no such image.
         NotFound: there is nothing at the path.
     """
-    tree = _tree(store, image)
-    place = os.fsencode(path)
-    at, file = tree.find(place, follow=False)
-    if not file.is_directory and path.endswith("/"):
-        at, file = tree.find(place)
-    return list(_listed(tree, at, deep=deep)) if file.is_directory else [_info(at, file)]
+    tree = Tree(store, image)
+    file = tree.find(path, follow=path.endswith("/"))
+    if file.node.is_directory:
+        return map(info, tree.walk(file) if deep else tree.names(file))
+    return iter([info(file)])
 
 
-def _listed(tree: Union, folder: bytes, *, deep: bool) -> Iterator[FileInfo]:
-    waiting = [folder]
-    while waiting:
-        at = waiting.pop()
-        inner: list[bytes] = []
-        for name, file in tree.names(at):
-            path = at + b"/" + name if at else name
-            yield _info(path, file)
-            inner += [path] * (deep and file.is_directory)
-        waiting += reversed(inner)
+def open_file(store: Store, image: str, path: str) -> BinaryIO:
+    """Open the content of a file of an image, to read once from its beginning; the caller closes it.
 
-
-def _info(path: bytes, file: File) -> FileInfo:
-    entry = file.entry
-    return FileInfo(path, file.mode, entry.uid, entry.gid, file.size, entry.mtime, entry.linkname)
-
-
-def content(store: Store, image: str, path: str) -> Iterator[bytes | memoryview]:
-    """Yield the content of a file of an image; its layer is verified by the time that the last piece has come.
+    Links are followed inside of the image. What was read is verified by the read that meets the end.
 
     Raises:
         ImageNotFound: there is no such image.
         NotFound: there is nothing at the path.
         InvalidArgument: it is no regular file.
-        LayerDamaged: from the iteration.
+        LayerDamaged: also from `read`: it is not what came with the layer.
     """
-    _, file = _tree(store, image).find(os.fsencode(path))
-    if file.entry.type != REGULAR:
-        raise InvalidArgument(f"{path}: Is a directory" if file.is_directory else f"{path}: not a regular file")
-    return _content(store, _chain_ids(store, image)[file.layer], file.number)
-
-
-def _content(store: Store, chain_id: digest.Digest, number: int) -> Iterator[bytes | memoryview]:
-    with store.layers.tar(store.layers.get(chain_id)) as stream:
-        tar = Reader(stream)
-        for at, entry in enumerate(tar):
-            if at == number:
-                yield from _filled(entry, tar)
-
-
-def _filled(entry: Entry, tar: Reader) -> Iterator[bytes | memoryview]:
-    """Yield a file's content with zeros in its holes."""
-    if entry.sparse is None:
-        yield from tar.content()
-        return
-    size, pieces = entry.sparse
-    data = (memoryview(piece) for piece in tar.content())
-    rest, at = memoryview(b""), 0
-    for offset, length in [*pieces, (size, 0)]:
-        while at < offset:
-            yield _ZEROS[: offset - at]
-            at += min(offset - at, len(_ZEROS))
-        while at < offset + length:
-            rest = rest or next(data)
-            yield rest[: offset + length - at]
-            rest, at = rest[offset + length - at :], at + min(offset + length - at, len(rest))
-
-
-def _chain_ids(store: Store, image: str) -> list[digest.Digest]:
-    return digest.chains(store.images.get(find(store, image)).diff_ids)
-
-
-def _tree(store: Store, image: str) -> Union:
-    tree = Union()
-    for chain_id in _chain_ids(store, image):
-        with store.layers.tar(store.layers.get(chain_id)) as stream:
-            tree.add(Reader(stream))
-    return tree
+    tree = Tree(store, image)
+    return tree.open(tree.find(path))

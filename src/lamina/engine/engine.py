@@ -7,26 +7,23 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..archive import load as loading
-from ..archive import save as saving
 from ..containers.paths import Paths
-from ..containers.records import CLAIMS, UNUSED
 from ..errors import LaminaError
 from ..events import Report, ignore
 from ..oci import reference
 from ..oci.digest import Digest
 from ..oci.reference import InvalidReference
 from ..store import frame
-from ..store.check import check as check_store
 from ..store.names import find, name_image
 from ..store.store import Store
 from ..streams import Reader, Writer
-from . import listing, removal
-from .listing import HistoryRow, ImageSummary
 
 if TYPE_CHECKING:
+    from ..archive import load as loading
+    from ..archive import save as saving
     from ..build.builder import Options
     from ..build.inputs import Inputs
+    from ..containers.files import Place
     from ..containers.inside import Inside
     from ..containers.life import Containers
     from ..containers.logs import Entry, Wanted
@@ -48,8 +45,11 @@ if TYPE_CHECKING:
     from .browsing import FileInfo
     from .containers import ContainerSummary, Wording
     from .editing import Edit
+    from .finding import Found
     from .forest import Position
+    from .listing import HistoryRow, ImageSummary
     from .pruning import Conditions, Pruned, PrunedImages
+    from .removal import Removed
     from .usage import Usage
     from .volumes import VolumeSummary
 
@@ -98,6 +98,8 @@ class Engine:
 
     def _recover(self, lease: "Lease", claims: set[tuple[str, str]]) -> None:
         """Let the containers of killed processes be taken away, if there are any."""
+        from ..containers.records import CLAIMS, UNUSED  # noqa: PLC0415
+
         if self._is_deserted() or any(kind in (*CLAIMS, UNUSED) for kind, _ in claims):
             self._containers.recover(lease, claims)
 
@@ -111,29 +113,61 @@ class Engine:
     def __exit__(self, *exc: object) -> None:
         """Give up what is held; nothing is, between verbs."""
 
-    def images(self) -> list[ImageSummary]:
+    def images(self) -> "list[ImageSummary]":
         """Return all images, also intermediate ones of builds, the newest first."""
+        from . import listing  # noqa: PLC0415
+
         return listing.images(self._store, self.report)
 
-    def history(self, name: str) -> list[HistoryRow]:
+    def history(self, name: str) -> "list[HistoryRow]":
         """Return the steps of an image, the newest first.
 
         Raises:
             ImageNotFound: there is none.
         """
+        from . import listing  # noqa: PLC0415
+
         return listing.history(self._store, name, self.report)
 
-    def image_files(self, name: str, path: str = "/", *, deep: bool = False) -> "list[FileInfo]":
-        """Return what is in a directory of an image; nothing is mounted. See `browsing.names`."""
+    def image_files(self, name: str, path: str = "/", *, deep: bool = False) -> "Iterator[FileInfo]":
+        """Yield what is in a directory of an image; nothing is mounted. See `browsing.names`."""
         from . import browsing  # noqa: PLC0415
 
         return browsing.names(self._store, name, path, deep=deep)
 
-    def image_file(self, name: str, path: str) -> "Iterator[bytes | memoryview]":
-        """Yield the content of a file of an image; nothing is mounted. See `browsing.content`."""
+    def find_files(self, name: str, path: str = "/", words: Sequence[str] = ()) -> "Iterator[Found]":
+        """Yield the files of an image below a path for which an expression of find(1) holds; see `finding.find`."""
+        from . import finding  # noqa: PLC0415
+
+        return finding.find(self._store, name, path, words)
+
+    def open_file(self, name: str, path: str) -> BinaryIO:
+        """Open the content of a file of an image; nothing is mounted. See `browsing.open_file`."""
         from . import browsing  # noqa: PLC0415
 
-        return browsing.content(self._store, name, path)
+        return browsing.open_file(self._store, name, path)
+
+    def copy_files(
+        self, name: str, path: str, target: "Place", owner: tuple[int, int] | None = None, *, follow: bool = False
+    ) -> None:
+        """Copy a file or directory of an image to a place of the host; see `extraction.copy`."""
+        from . import extraction  # noqa: PLC0415
+
+        extraction.copy(extraction.source(self._store, name, path, follow=follow), target, owner)
+
+    def archive_files(self, name: str, path: str, *, follow: bool = False) -> Iterator[bytes]:
+        """Yield a tar of a file or directory of an image; see `extraction.archive`."""
+        from . import extraction  # noqa: PLC0415
+
+        return extraction.archive(extraction.source(self._store, name, path, follow=follow))
+
+    def image_id(self, name: str) -> Digest:
+        """Return the id of an image.
+
+        Raises:
+            ImageNotFound: there is none.
+        """
+        return find(self._store, name)
 
     def inspect_image(self, name: str) -> dict[str, Any]:
         """Return all that is known of an image, in the shape of Docker's API.
@@ -158,18 +192,23 @@ class Engine:
         with self._store.writing():
             name_image(self._store, target, find(self._store, name))
 
-    def remove_image(self, name: str, *, force: bool = False, prune: bool = True) -> list[removal.Removed]:
+    def remove_image(self, name: str, *, force: bool = False, prune: bool = True) -> "list[Removed]":
         """Remove a name, and the image with its last one; see `removal.remove`."""
+        from . import removal  # noqa: PLC0415
         from .containers import users  # noqa: PLC0415
 
         return removal.remove(self._store, lambda: users(self._containers), name, force=force, prune=prune)
 
-    def load(self, file: BinaryIO, where: str = "archive", platform: str = "") -> list[loading.Loaded]:
+    def load(self, file: BinaryIO, where: str = "archive", platform: str = "") -> "list[loading.Loaded]":
         """Load all images of an archive; see `archive.load.load`."""
+        from ..archive import load as loading  # noqa: PLC0415
+
         return loading.load(self._store, file, where, self.report, platform)
 
-    def load_folder(self, path: str, platform: str = "") -> list[loading.Loaded]:
+    def load_folder(self, path: str, platform: str = "") -> "list[loading.Loaded]":
         """Load all images of an unpacked archive, such as an OCI layout."""
+        from ..archive import load as loading  # noqa: PLC0415
+
         return loading.load_folder(self._store, path, self.report, platform)
 
     def save(self, names: Sequence[str], target: Writer) -> None:
@@ -179,9 +218,13 @@ class Engine:
             ImageNotFound: there is none of a name; nothing was written then.
             LayerDamaged: a layer is not what it was; what was written is no archive.
         """
+        from ..archive import save as saving  # noqa: PLC0415
+
         saving.save(self._store, self._wanted(names), target)
 
-    def _wanted(self, names: Sequence[str]) -> list[saving.Wanted]:
+    def _wanted(self, names: Sequence[str]) -> "list[saving.Wanted]":
+        from ..archive import save as saving  # noqa: PLC0415
+
         found: dict[Digest, list[reference.Reference]] = {}
         for name in names:
             for image_id, references in self._named(name):
@@ -522,6 +565,7 @@ class Engine:
     def check(self, *, content: bool = True) -> Iterator[str]:
         """Yield what is wrong with the store, a line each; see `store.check`."""
         from ..containers.check import check as check_containers  # noqa: PLC0415
+        from ..store.check import check as check_store  # noqa: PLC0415
 
         frame_problems = [*frame.check(self._store.paths, self._store.driver_name)]
         yield from frame_problems

@@ -1,157 +1,54 @@
-"""What a stack of layers shows, read from their tars alone: nothing is mounted or extracted, and no right is needed.
+"""What a stack of layers shows, read from their indexes alone: nothing is mounted or extracted, and no right is needed.
 
-The rules are those of the image specification (layer.md, Applying Changesets), and overlayfs's where layers meet: what
-a layer brings replaces what those below have at the same path, a directory merges with a directory, and whiteouts hide
-what lies below their layer, never what it brings itself.
+The rules are those of the image specification (layer.md, Applying Changesets), and overlayfs's where layers meet: the
+topmost layer that has a name decides; directories of several layers merge, down to one that is opaque, and a directory
+that a layer only implies is described by the one below it, also where it hides what that holds.
 """
 
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from ..errors import InvalidArgument, NotFound
-from ..tar.header import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry
-from ..tar.root import clean
-from ..tar.whiteout import OPAQUE, hides, is_special
+from ..tar.root import MAX_LINKS
+from .index import Index, Node
 
-_MAX_LINKS = 40  # as Linux has it (path_resolution(7))
+_ROOT = Node(stat.S_IFDIR | 0o755)
 
 
-class File(msgspec.Struct, frozen=True):
+class File(msgspec.Struct, frozen=True, gc=False):
     """A file, directory or link of a tree.
 
     Attributes:
-        entry: of the tar, as it is there; the one that a hard link leads to.
+        path: clean, from the root of the tree.
+        node: what there is to say of it.
         layer: whose it is, counted from the base.
-        number: of the entry in that layer's tar; -1 for a directory that the tar only implies.
+        place: where that layer has it: another path for a link to a file of a lower layer.
+        link: the layer and the number of the entry that links to a lower layer; overlayfs copies the file up for it.
     """
 
-    entry: Entry
+    path: bytes
+    node: Node
     layer: int
-    number: int
+    place: bytes
+    link: tuple[int, int] | None = None
 
     @property
-    def is_directory(self) -> bool:
-        """Whether it is a directory."""
-        return self.entry.type == DIRECTORY
-
-    @property
-    def size(self) -> int:
-        """Bytes of its content, holes included."""
-        return self.entry.sparse[0] if self.entry.sparse else self.entry.size
-
-    @property
-    def mode(self) -> int:
-        """Its kind and permissions, as in `os.stat_result.st_mode`."""
-        return stat.S_IMODE(self.entry.mode) | _KINDS.get(self.entry.type, stat.S_IFREG)
-
-
-_KINDS = {
-    DIRECTORY: stat.S_IFDIR,
-    SYMLINK: stat.S_IFLNK,
-    CHARACTER: stat.S_IFCHR,
-    BLOCK_DEVICE: stat.S_IFBLK,
-    FIFO: stat.S_IFIFO,
-    REGULAR: stat.S_IFREG,
-}
+    def identity(self) -> tuple[int, int]:
+        """The same for all names of one file: its layer and the number of an entry there."""
+        return self.link or (self.layer, self.node.number)
 
 
 class Union:
-    """A tree that layers are added to, base first."""
+    """Layers stacked, the base first."""
 
-    def __init__(self) -> None:
-        self._files: dict[bytes, File] = {b"": _implied(0)}
-        self._names: dict[bytes, dict[bytes, None]] = {b"": {}}
-        self._layer = -1
+    def __init__(self, layers: Sequence[Index]) -> None:
+        self._layers = layers
+        self._merged: dict[tuple[bytes, int], list[int]] = {}
 
-    def add(self, entries: Iterable[Entry]) -> None:
-        """Put a layer on top.
-
-        Raises:
-            InvalidTar: from the entries.
-            Breakout: a name leads out of the tree.
-        """
-        self._layer += 1
-        for number, entry in enumerate(entries):
-            path = clean(entry.name)
-            folder, _, name = path.rpartition(b"/")
-            if name == OPAQUE:
-                for other in [*self._names.get(folder, ())]:
-                    self._hide(_join(folder, other))
-            elif hidden := hides(name):
-                self._hide(_join(folder, hidden))
-            elif not is_special(path):
-                self._put(path, File(entry, self._layer, number))
-
-    def _put(self, path: bytes, file: File) -> None:
-        if file.entry.type == HARDLINK:
-            target = self._files.get(self._inside(clean(file.entry.linkname)))
-            if target is None or target.is_directory:
-                return  # a link to nothing: unpacking refuses it
-            file = target
-        path = self._inside(path)
-        if not path:
-            if file.is_directory:
-                self._files[path] = file
-            return
-        self._make_folder(path.rpartition(b"/")[0])
-        if not file.is_directory:
-            self._remove(path)
-        self._enter(path, file)
-
-    def _inside(self, path: bytes) -> bytes:
-        """Return where a path leads whose folders may be links of the same layer; those below it are covered."""
-        at = b""
-        for part in path.split(b"/")[:-1]:
-            at = _join(at, part)
-            found = self._files.get(at)
-            if found and found.layer == self._layer and found.entry.type == SYMLINK:
-                at = self._walk(at)[0]
-        return _join(at, path.rpartition(b"/")[2])
-
-    def _make_folder(self, path: bytes) -> None:
-        """Have a directory where the tar only implies one, and those above it."""
-        missing = [path]
-        while missing[-1]:
-            missing.append(missing[-1].rpartition(b"/")[0])
-        for folder in reversed(missing):
-            found = self._files.get(folder)
-            if found is None or not found.is_directory:
-                self._remove(folder)
-                self._enter(folder, _implied(self._layer))
-
-    def _enter(self, path: bytes, file: File) -> None:
-        folder, _, name = path.rpartition(b"/")
-        self._files[path] = file
-        self._names.setdefault(folder, {})[name] = None
-
-    def _hide(self, path: bytes) -> None:
-        """Take away what is at a path and below it, but for what this layer has brought, and the way to that."""
-        for at in reversed(self._below(path)):
-            found = self._files.get(at)
-            if found and found.layer < self._layer and not self._names.get(at):
-                self._remove(at)
-
-    def _below(self, path: bytes) -> list[bytes]:
-        """Return a path and all those below it, parents first."""
-        found = [path]
-        for at in found:
-            found += [_join(at, name) for name in self._names.get(at, ())]
-        return found
-
-    def _remove(self, path: bytes) -> None:
-        """Take away what is at a path, with all below it."""
-        if self._files.get(path) is None:
-            return
-        folder, _, name = path.rpartition(b"/")
-        self._names[folder].pop(name, None)
-        for at in self._below(path):
-            self._files.pop(at, None)
-            self._names.pop(at, None)
-
-    def find(self, path: bytes, *, follow: bool = True) -> tuple[bytes, File]:
-        """Return where a path leads, and what is there.
+    def find(self, path: bytes, *, follow: bool = True) -> File:
+        """Return what a path leads to; links on the way are followed as if the tree's root were `/`.
 
         Args:
             path: from the root of the tree, with or without a slash before it.
@@ -161,50 +58,123 @@ class Union:
             NotFound: there is nothing.
             InvalidArgument: links lead in a circle.
         """
-        at, rest = self._walk(path, follow=follow)
-        if rest or at not in self._files:
-            raise NotFound(f"{_shown(path)}: No such file or directory")
-        return at, self._files[at]
-
-    def names(self, path: bytes) -> Iterator[tuple[bytes, File]]:
-        """Yield what is in a directory that `find` has found, by name."""
-        for name in sorted(self._names.get(path, ())):
-            yield name, self._files[_join(path, name)]
-
-    def _walk(self, path: bytes, *, follow: bool = True) -> tuple[bytes, list[bytes]]:
-        """Follow a path as the kernel would, in this tree; return where it leads, and what is left where it ends."""
-        at, rest, links = b"", path.split(b"/")[::-1], 0
+        at, rest, links = self._root(), path.split(b"/")[::-1], 0
         while rest:
             part = rest.pop()
-            if part in (b"", b"."):
+            if part in (b"", b".") and at.node.is_directory:
                 continue
-            if part == b"..":
-                at = at.rpartition(b"/")[0]
+            if part == b".." and at.node.is_directory:
+                at = self._at(at.path.rpartition(b"/")[0])
                 continue
-            found = self._files.get(_join(at, part))
+            found = self._in(at.path, part, len(self._layers)) if at.node.is_directory else None
             if found is None:
-                return at, [*rest, part]
-            if found.entry.type == SYMLINK and (rest or follow):
+                raise NotFound(f"{shown(path)}: No such file or directory")
+            if found.node.is_symlink and (follow or any(rest)):
                 links += 1
-                if links > _MAX_LINKS:
-                    raise InvalidArgument(f"{_shown(path)}: too many levels of symbolic links")
-                at = b"" if found.entry.linkname.startswith(b"/") else at
-                rest += found.entry.linkname.split(b"/")[::-1]
+                if links > MAX_LINKS:
+                    raise InvalidArgument(f"{shown(path)}: Too many levels of symbolic links")
+                target = found.node.more.target
+                at = self._root() if target.startswith(b"/") else at
+                rest += target.split(b"/")[::-1]
+            else:
+                at = found
+        return at
+
+    def names(self, folder: File) -> Iterator[File]:
+        """Yield what is in a directory, by name."""
+        path, below = folder.path, len(self._layers)
+        merged = self._directories(path, below)
+        found: dict[bytes, tuple[int, Node]] = {}
+        for layer in reversed(merged):
+            found |= {name: (layer, node) for name, node in self._layers[layer].names(path).items()}
+        prefix = path + b"/" if path else b""
+        for name, (layer, node) in sorted(found.items()) if len(merged) > 1 else found.items():
+            if node.mode and node.number >= 0:
+                yield File(prefix + name, node, layer, prefix + name)
+            elif (file := self._in(path, name, below)) is not None:
+                yield file
+
+    def walk(self, folder: File) -> Iterator[File]:
+        """Yield all that is below a directory, parents first and names sorted."""
+        waiting = [self.names(folder)]
+        while waiting:
+            file = next(waiting[-1], None)
+            if file is None:
+                waiting.pop()
                 continue
-            if rest and any(rest) and not found.is_directory:
-                return at, [*rest, part]
-            at = _join(at, part)
-        return at, []
+            yield file
+            if file.node.is_directory:
+                waiting.append(self.names(file))
+
+    def _root(self) -> File:
+        return File(b"", _ROOT, 0, b"")
+
+    def _at(self, path: bytes) -> File:
+        """Return the directory at a path that was come through."""
+        folder, _, name = path.rpartition(b"/")
+        found = self._in(folder, name, len(self._layers)) if path else self._root()
+        assert found is not None, "it was come through"
+        return found
+
+    def _in(self, folder: bytes, name: bytes, below: int) -> File | None:
+        """Return what the layers below a certain one show in a directory under a name."""
+        path = folder + b"/" + name if folder else name
+        implied: File | None = None
+        for layer in self._directories(folder, below):
+            node = self._layers[layer].names(folder).get(name)
+            if node is None:
+                continue
+            if node.is_directory:
+                if node.number >= 0:
+                    return File(path, node, layer, path)
+                implied = implied or File(path, node, layer, path)
+                continue
+            if implied is None and node.is_below:
+                return self._linked(path, node, layer)
+            if implied is None and node.mode:
+                return File(path, node, layer, path)
+            break
+        return implied
+
+    def _linked(self, path: bytes, link: Node, layer: int) -> File | None:
+        """Return what a link to a lower layer is."""
+        folder, _, name = link.more.target.rpartition(b"/")
+        found = self._in(folder, name, layer)
+        return found and File(path, found.node, found.layer, found.place, (layer, link.number))
+
+    def _directories(self, path: bytes, below: int) -> list[int]:
+        """Return the layers below a certain one whose directories merge at a path, the topmost first."""
+        unknown: list[bytes] = []
+        while path and (path, below) not in self._merged:
+            unknown.append(path)
+            path = path.rpartition(b"/")[0]
+        known = self._merged[path, below] if path else self._bottom(below)
+        for inner in reversed(unknown):
+            known = self._merged[inner, below] = self._merge(known, inner)
+        return known
+
+    def _bottom(self, below: int) -> list[int]:
+        """Return the layers whose roots merge."""
+        if (known := self._merged.get((b"", below))) is None:
+            opaque = [layer for layer in range(below) if self._layers[layer].is_opaque]
+            known = self._merged[b"", below] = list(range(below - 1, max(opaque, default=0) - 1, -1))
+        return known
+
+    def _merge(self, above: list[int], path: bytes) -> list[int]:
+        folder, _, name = path.rpartition(b"/")
+        merged: list[int] = []
+        for layer in above:
+            node = self._layers[layer].names(folder).get(name)
+            if node is None:
+                continue
+            if not node.is_directory:
+                break
+            merged.append(layer)
+            if node.is_opaque:
+                break
+        return merged
 
 
-def _implied(layer: int) -> File:
-    """Return a directory that a tar only implies."""
-    return File(Entry(b"", DIRECTORY, 0o755), layer, -1)
-
-
-def _join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder else name
-
-
-def _shown(path: bytes) -> str:
+def shown(path: bytes) -> str:
+    """Return a path for a message."""
     return path.decode("utf-8", "backslashreplace")

@@ -286,6 +286,33 @@ class Layers:
             except (DataLoss, InvalidTar, Breakout, NotRegular) as error:
                 raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
 
+    def outline(self, layer: Layer) -> Iterator[split.Outlined]:
+        """Yield the entries of the layer's tar, whose contents are not read.
+
+        Raises:
+            LayerDamaged: what is known of the tar cannot be read.
+        """
+        with self._split(layer) as file:
+            try:
+                yield from split.outline(file)
+            except (DataLoss, InvalidTar) as error:
+                raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
+
+    def open_file(self, layer: Layer, path: bytes) -> int:
+        """Open a regular file that the layer itself has at a clean path; return a descriptor for the caller to close.
+
+        Raises:
+            LayerDamaged: it is not there.
+        """
+        try:
+            with self._driver.open(layer.cache_id) as root:
+                return _open_file(root, path)
+        except (OSError, DataLoss, NotRegular) as error:
+            if is_want(error):
+                raise
+            what = error.strerror if isinstance(error, OSError) else error
+            raise LayerDamaged(f"layer {layer.chain_id} is damaged: {os.fsdecode(path)!r}: {what}") from error
+
     def _split(self, layer: Layer) -> BinaryIO:
         try:
             return open(os.path.join(self._paths.layer(layer.chain_id), SPLIT), "rb")

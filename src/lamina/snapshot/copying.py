@@ -78,7 +78,7 @@ class Copier:
         place, new = self.make_way(to)
         inode = (info.st_dev, info.st_ino)
         if first := self._links.get(inode):
-            self._link(first, to)
+            self.link(first, to)
             return
         if info.st_nlink > 1:
             self._links[inode] = to
@@ -115,7 +115,8 @@ class Copier:
         remove_tree(name, folder)
         return folder, name
 
-    def _link(self, first: bytes, to: bytes) -> None:
+    def link(self, first: bytes, to: bytes) -> None:
+        """Make one more name, at a clean path where nothing is, for a file at another one."""
         folder, name = self._target.parent(first)
         source = os.dup(folder)
         try:

@@ -11,6 +11,8 @@
     leases/                   what live processes rely on (lock.Lease)
     content/                  manifests and blobs as they came (content.local)
     index/                    of build steps and blobs (images); can be removed at any time
+    contexts/                 digests of what builds copy (build.contents); can be removed at any time
+    filetree/                 indexes of layers' files (layers.files); can be removed at any time
     partial/                  blobs of layers on their way in (transfer.partial); can be removed at any time
     policy.json               what is kept of them (transfer.policy)
     containers/               records of containers (containers)
@@ -36,6 +38,8 @@ class Paths:
         self.leases = os.path.join(self.own, "leases")
         self.content = os.path.join(self.own, "content")
         self.index = os.path.join(self.own, "index")
+        self.contexts = os.path.join(self.own, "contexts")
+        self.filetree = os.path.join(self.own, "filetree")
         self.partial = os.path.join(self.own, "partial")
         self.policy = os.path.join(self.own, "policy.json")
         self.containers = os.path.join(self.own, "containers")
@@ -69,7 +73,8 @@ class Paths:
         names = os.path.join(self.containers, "names")
         monitored = os.path.join(self.containers, "monitored")
         inner = os.path.join(self.driver(driver), {"vfs": "dir", "overlay2": "l"}[driver])
-        mine = [self.volume_facts, self.content, self.index, self.partial, self.events]
+        caches = [self.index, self.filetree, self.contexts, self.partial, self.events]
+        mine = [self.volume_facts, self.content, *caches]
         return [self.volumes, *mine, names, monitored, inner]
 
     def folders(self, driver: str) -> list[tuple[str, int]]:

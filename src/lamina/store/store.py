@@ -8,9 +8,10 @@ they see is whole, and may go while they look.
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..content.local import Local
 from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, PermissionDenied
@@ -31,6 +32,9 @@ from ..streams import Reader, nameless, spool
 from . import frame, usage
 from .journal import Journal
 from .paths import Paths
+
+if TYPE_CHECKING:
+    from ..layers.files import Indexes
 
 TEMPORARY = "temporary"
 """The kind of claim of a temporary folder."""
@@ -99,6 +103,13 @@ class Store:
         self.layers = Layers(self.paths.layerdb(name), self.driver, self.lock)
         self.mounts = Mounts(self.paths.layerdb(name), self.driver, self.lock)
         self.content = Local(self.paths.content)
+
+    @functools.cached_property
+    def indexes(self) -> "Indexes":
+        """What is known of the files of layers."""
+        from ..layers.files import Indexes  # noqa: PLC0415 - few commands look into layers
+
+        return Indexes(self.paths.filetree, self.layers)
 
     def _own_driver(self) -> str:
         """Return the driver that the root was made with, or nothing for a new root."""
@@ -286,7 +297,8 @@ class Store:
                     below = self._below(chain_id)
                     retired.append((chain_id, self.layers.retire(lease, chain_id)))
                     chain_id = below
-        for _, name in retired:
+        for chain_id, name in retired:
+            self.indexes.drop(chain_id)
             self.layers.finish(lease, name)
         return [chain_id for chain_id, _ in retired]
 

@@ -37,13 +37,16 @@ from .root import NotBelow, Root, clean, is_whiteout, open_regular, prefixes
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAX_TIME = 1 << 62
+MAX_TIME = 1 << 62
+"""Times from here on, in nanoseconds, are none: they become the epoch."""
+
 _MAX_WORK = 100_000_000
 MAX_WAITING = 512 << 20
 """The most bytes of names, links and attributes that may wait for a layer's end."""
 
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
-_OVERLAY = (b"trusted.overlay.", b"user.overlay.")  # the kernel takes them for marks: they are the driver's alone
+OVERLAY = (b"trusted.overlay.", b"user.overlay.")
+"""Attributes that the kernel takes for marks: they are the driver's alone, whatever a tar says."""
 
 
 class ApplyFailed(LaminaError):
@@ -138,6 +141,7 @@ class _Applier:
         if os.fstat(root.fd).st_mode & stat.S_ISGID:
             self._owner = (-1, -1)  # files inherit the group: set it always
         self._directories: dict[bytes, Entry] = {}
+        self._merged: set[bytes] = set()  # those of them that were there before
         self._applied = Applied()
         self._work = 0
         self._waiting = 0
@@ -179,6 +183,9 @@ class _Applier:
             except (FileNotFoundError, NotADirectoryError, NotBelow):
                 continue  # a later entry replaced it
             try:
+                if self._privileged and path in self._merged:
+                    os.fchown(fd, entry.uid, entry.gid)
+                    _drop_xattrs(fd, entry)
                 self._describe(fd, entry, 0o700)
             finally:
                 os.close(fd)
@@ -217,14 +224,18 @@ class _Applier:
         os.utime(fd, ns=_times(entry))
 
     def _directory(self, entry: Entry, folder: int, path: bytes, name: bytes) -> None:
+        real = self._root.detour(path.rpartition(b"/")[0])
+        place = path if real is None else _join(real, name)
         try:
             os.mkdir(name, 0o700, dir_fd=folder)
         except FileExistsError:
-            if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+            if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                self._merged.add(place)
+            else:
                 os.mkdir(name, 0o700, dir_fd=self._clear(path))
                 self._whiteouts.opaque(self._root, path)
-        self._directories[path] = entry
-        self._wait(path, entry.name, *entry.xattrs, *entry.xattrs.values())
+        self._directories[place] = entry
+        self._wait(place, entry.name, *entry.xattrs, *entry.xattrs.values())
 
     def _symlink(self, entry: Entry, folder: int, path: bytes, name: bytes) -> None:
         if not entry.linkname:
@@ -422,13 +433,21 @@ def _write_sparse(fd: int, sparse: tuple[int, list[tuple[int, int]]], reader: En
 
 
 def _times(entry: Entry) -> tuple[int, int]:
-    mtime = entry.mtime if 0 <= entry.mtime < _MAX_TIME else 0
+    mtime = entry.mtime if 0 <= entry.mtime < MAX_TIME else 0
     return mtime, mtime
+
+
+def _drop_xattrs(fd: int, entry: Entry) -> None:
+    """Take away the attributes that a directory has from before, but for those of the system's own."""
+    for name in os.listxattr(fd):
+        key = os.fsencode(name)
+        if key.startswith((b"user.", b"trusted.")) and key not in entry.xattrs and not key.startswith(OVERLAY):
+            os.removexattr(fd, name)
 
 
 def _set_xattrs(target: int | bytes, entry: Entry, *, follow: bool) -> None:
     for key, value in entry.xattrs.items():
-        if key.startswith(_OVERLAY):
+        if key.startswith(OVERLAY):
             continue
         try:
             os.setxattr(target, key, value, follow_symlinks=follow)

@@ -29,7 +29,7 @@ from .header import (
 )
 from .root import Root, open_regular
 
-_KINDS = {
+KINDS = {
     stat.S_IFREG: REGULAR,
     stat.S_IFDIR: DIRECTORY,
     stat.S_IFLNK: SYMLINK,
@@ -37,8 +37,12 @@ _KINDS = {
     stat.S_IFBLK: BLOCK_DEVICE,
     stat.S_IFIFO: FIFO,
 }
+"""Type flags by the kinds of `os.stat_result.st_mode`."""
+
 _LOCAL_XATTRS = ("trusted.overlay.", "user.overlay.", "security.selinux", "security.ima", "security.evm")
-_END = bytes(2 * BLOCK)
+END = bytes(2 * BLOCK)
+"""What ends a tar."""
+
 _SECOND = 1_000_000_000
 
 
@@ -84,7 +88,7 @@ def pack(changes: Iterable[Change], root: Root, fixed: Fixed = AS_IS) -> Iterato
                 yield b"".join(parts)
                 parts.clear()
                 pending = 0
-    parts.append(_END)
+    parts.append(END)
     yield b"".join(parts)
 
 
@@ -123,7 +127,7 @@ def _member(change: Change, root: Root, links: dict[tuple[int, int], bytes], fix
 
 def entry(path: bytes, info: os.stat_result, folder: int, name: bytes, fixed: Fixed = AS_IS) -> Entry:
     """Return the tar entry of a file of a tree, as `pack` writes it."""
-    kind = _KINDS[stat.S_IFMT(info.st_mode)]
+    kind = KINDS[stat.S_IFMT(info.st_mode)]
     seconds = info.st_mtime_ns // _SECOND
     result = Entry(
         path + b"/" if kind == DIRECTORY else path,

@@ -16,7 +16,7 @@ Source: github.com/vbatts/tar-split, tar/storage; its writers and readers take p
 import binascii
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, NamedTuple
 
 import msgspec
 from fastcrc import crc64
@@ -25,12 +25,13 @@ from ..compression import Gzip, decompressed
 from ..decoding import NOT_JSON
 from ..errors import DataLoss
 from ..streams import CHUNK, Reader, Writer, nameless, spool
-from . import whiteout
+from . import reader, whiteout
 from .header import Entry
 from .root import Breakout, clean
 
 _FILE, _SEGMENT = 1, 2
 _MAX_LINE = 16 << 20
+_ZEROS = bytes(CHUNK)
 _crc = crc64.go_iso
 
 Open = Callable[[bytes], int]
@@ -235,6 +236,54 @@ def size(split: Reader) -> int:
         SplitDamaged: the record is damaged.
     """
     return sum(record.size if record.type == _FILE else len(record.payload or b"") for record in _records(split))
+
+
+class Outlined(NamedTuple):
+    """An entry of a tar, where its content begins in the stream, and the CRC-64 (ISO) of what is stored of that."""
+
+    entry: Entry
+    offset: int
+    checksum: int
+
+
+def outline(split: Reader) -> Iterator[Outlined]:
+    """Yield the entries of the tar that a record was made from; no file of the tree is opened.
+
+    Raises:
+        SplitDamaged: the record is damaged.
+        InvalidTar: what it holds is no tar.
+    """
+    stream = _Hollow(split)
+    tar = reader.Reader(stream)
+    for entry in tar:
+        offset, checksum = tar.position, 0
+        for piece in tar.content():
+            checksum = _crc(piece, checksum) if stream.checksum is None else stream.checksum
+        yield Outlined(entry, offset, checksum)
+
+
+class _Hollow:
+    """The tar of a record, with zeros where the tree has the content; `checksum` is that of the content just read."""
+
+    def __init__(self, split: Reader) -> None:
+        self.checksum: int | None = None
+        self._records = _records(split)
+        self._left = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        while not self._left:
+            record = next(self._records, None)
+            if record is None:
+                return b""
+            if record.type == _SEGMENT and record.payload:
+                self.checksum = None
+                return record.payload
+            if record.size:
+                self._left = record.size
+                self.checksum = int.from_bytes(record.payload or b"", "big")
+        data = _ZEROS[: self._left]
+        self._left -= len(data)
+        return data
 
 
 def _parts(record: _Record, open_file: Open) -> Iterable[bytes]:

@@ -1,0 +1,49 @@
+"""Unions of made-up layers beside what the kernel shows of them."""
+
+import hashlib
+import os
+import stat
+
+import pytest
+from hypothesis import example, given
+from tests import trees
+from tests.contracts.test_driver import _contradicts_itself, _layers, stack, view
+from tests.filetree.stacks import indexed, root
+from tests.tars import Member, directory, file, hardlink, opaque, symlink, tar, whiteout
+
+from lamina.errors import LaminaError
+from lamina.filetree import File, Union
+from lamina.snapshot import probe
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay]
+
+
+@example(layers=[[directory("a"), file("a/b")], [symlink("b", "a"), whiteout("b/b")]])
+@example(layers=[[file("a/b")], [hardlink("c", "a/b"), opaque("a")]])
+@example(layers=[[file("a"), hardlink("a", "b/a"), file("a")]])
+@example(layers=[[symlink("c", "a"), directory("a/b"), directory("c/b", mode=0o700)]])
+@example(layers=[[symlink("c", "a"), directory("a/b"), directory("c/b", mode=0o700), file("c")]])
+@example(layers=[[file("a/a"), symlink("c", "a"), hardlink("a", "b"), file("c/a"), file("a")]])
+@example(layers=[[directory("a", mode=0o700)], [opaque("a")]])
+@example(layers=[[file("a/b")], [hardlink("c/d", "a/b"), file("c/e")], [hardlink("b", "c/d"), whiteout("c")]])
+@given(layers=_layers.filter(lambda layers: not any(map(_contradicts_itself, layers))))
+def test_a_union_is_what_the_kernel_shows(layers: list[list[Member]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    data = [tar(*members) for members in layers]
+    driver = probe.make("overlay2", str(tmp_path_factory.mktemp("overlay2")), privileged=True)
+    try:
+        shown = view(driver, stack(driver, *data))
+    except LaminaError:
+        return  # a layer that cannot be unpacked is in no store
+    tree = Union([indexed(one) for one in data])
+    assert {os.fsdecode(found.path): _node(found, data) for found in tree.walk(root(tree))} == {
+        path: node._replace(names=()) for path, node in shown.items()
+    }
+
+
+def _node(found: File, layers: list[bytes]) -> trees.Node:
+    node = found.node
+    kind, content = trees._KINDS[stat.S_IFMT(node.mode)], os.fsdecode(node.more.target)
+    if kind == "file":
+        content = hashlib.sha256(layers[found.layer][node.offset : node.offset + node.size]).hexdigest()
+    mtime = 0 if kind == "directory" else node.mtime
+    return trees.Node(kind, stat.S_IMODE(node.mode), (node.uid, node.gid), mtime, content, (), ())
