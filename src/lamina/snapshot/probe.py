@@ -7,18 +7,19 @@ from ..errors import LaminaError
 from ..files import remove_tree
 from ..mount import detached
 from .driver import Driver
+from .erofs import Erofs
 from .overlay2 import Overlay2
 from .vfs import Vfs
 
-DRIVERS = ("overlay2", "vfs")
-"""All drivers, the preferred first."""
+DRIVERS = ("overlay2", "erofs", "vfs")
+"""All drivers, the preferred first; the last one works everywhere."""
 
 
 def make(name: str, home: str, *, privileged: bool) -> Driver:
     """Return a driver for its folder, which need not be there yet."""
-    kind = {"overlay2": Overlay2, "vfs": Vfs}[name]
-    driver: Driver = kind(home, privileged=privileged)
-    return driver
+    if name == "erofs":
+        return Erofs(home)
+    return (Overlay2 if name == "overlay2" else Vfs)(home, privileged=privileged)
 
 
 def choose(folder: str, *, privileged: bool) -> tuple[str, str]:

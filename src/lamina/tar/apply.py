@@ -37,13 +37,18 @@ from .root import NotBelow, Root, clean, is_whiteout, open_regular, prefixes
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAX_TIME = 1 << 62
-_MAX_WORK = 100_000_000
+MAX_TIME = 1 << 62
+"""Times from here on, in nanoseconds, are none: they become the epoch."""
+
+MAX_WORK = 100_000_000
+"""How many things may be looked at again because directories are replaced, before it is too much."""
+
 MAX_WAITING = 512 << 20
 """The most bytes of names, links and attributes that may wait for a layer's end."""
 
 _UNSUPPORTED = (errno.ENOTSUP, errno.EPERM, errno.EINVAL)
-_OVERLAY = (b"trusted.overlay.", b"user.overlay.")  # the kernel takes them for marks: they are the driver's alone
+OVERLAY = (b"trusted.overlay.", b"user.overlay.")
+"""Attributes that the kernel takes for marks: they are the driver's alone, whatever a tar says."""
 
 
 class ApplyFailed(LaminaError):
@@ -364,7 +369,7 @@ class _Applier:
         self._root.forget()
         applied = self._applied
         self._work += len(self._directories) + len(self._root.made) + len(applied.links) + len(applied.hidden)
-        if self._work > _MAX_WORK:
+        if self._work > MAX_WORK:
             raise InvalidTar("tar that replaces its own directories over and over")
         self._directories = {path: entry for path, entry in self._directories.items() if not path.startswith(prefix)}
         self._root.made = [path for path in self._root.made if not path.startswith(prefix)]
@@ -422,13 +427,13 @@ def _write_sparse(fd: int, sparse: tuple[int, list[tuple[int, int]]], reader: En
 
 
 def _times(entry: Entry) -> tuple[int, int]:
-    mtime = entry.mtime if 0 <= entry.mtime < _MAX_TIME else 0
+    mtime = entry.mtime if 0 <= entry.mtime < MAX_TIME else 0
     return mtime, mtime
 
 
 def _set_xattrs(target: int | bytes, entry: Entry, *, follow: bool) -> None:
     for key, value in entry.xattrs.items():
-        if key.startswith(_OVERLAY):
+        if key.startswith(OVERLAY):
             continue
         try:
             os.setxattr(target, key, value, follow_symlinks=follow)

@@ -18,8 +18,12 @@ MAX_MADE = 256 << 20
 """The most bytes that the paths of directories may have which one `Root` makes on the way to others."""
 
 _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_MAX_LINKS = 40
-_MAX_STEPS = 200_000  # directories opened to follow one path: more than any tree is deep
+MAX_LINKS = 40
+"""Symbolic links followed for one path: as many as Linux follows (path_resolution(7))."""
+
+MAX_STEPS = 200_000
+"""Directories opened to follow one path: more than any tree is deep."""
+
 _NO_DIRECTORY = (errno.ELOOP, errno.ENOTDIR)
 _NO_LINK = (errno.ENOENT, errno.EINVAL)
 
@@ -172,7 +176,7 @@ class Root:
         Raises:
             NotBelow: links lead in a circle.
         """
-        for _ in range(_MAX_LINKS):
+        for _ in range(MAX_LINKS):
             above = path.rpartition(b"/")[0]
             try:
                 folder, name = self.parent(path)
@@ -246,7 +250,7 @@ class Root:
             while todo:
                 part = todo.pop()
                 steps += 1 if part != b".." else done.count(b"/")
-                if steps > _MAX_STEPS:
+                if steps > MAX_STEPS:
                     raise NotBelow(f"{os.fsdecode(path[:200])!r}: the way is too long")
                 if part == b"..":
                     done = done.rpartition(b"/")[0]
@@ -312,7 +316,7 @@ class Root:
             target = os.readlink(part, dir_fd=fd)
         except OSError as error:
             raise NotBelow(f"{os.fsdecode(path)!r}: {os.fsdecode(part)!r} is not a directory") from error
-        if links > _MAX_LINKS:
+        if links > MAX_LINKS:
             raise NotBelow(f"{os.fsdecode(path)!r}: too many symbolic links")
         return target
 
