@@ -10,6 +10,7 @@ from typing import cast
 import msgspec
 
 from ..errors import DataLoss
+from ..files import open_regular
 from . import layout
 from .layout import (
     BLOCK,
@@ -104,7 +105,7 @@ class Image:
     """
 
     def __init__(self, path: str) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_regular(path)
         try:
             if not layout.ROOT_OFFSET + INODE.size <= os.fstat(fd).st_size < _LARGEST:
                 raise ImageDamaged(f"{path} is damaged: it has not the size of an EROFS image")

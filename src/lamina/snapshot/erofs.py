@@ -17,7 +17,7 @@ from ..erofs.reader import Image as ErofsImage
 from ..erofs.reader import ImageDamaged
 from ..erofs.writer import Writer
 from ..errors import DataLoss
-from ..files import fsync, remove_tree, replace, replacing, syncfs
+from ..files import fsync, is_want, open_regular, remove_tree, replace, replacing, syncfs
 from ..mount import Image, Mount, detached
 from ..streams import Reader as Stream
 from ..streams import Tee
@@ -71,9 +71,11 @@ class Erofs(Driver):
     def tar(self, snapshot: str) -> BinaryIO:
         path = self._paths.file(snapshot, TAR)
         try:
-            return open(path, "rb")
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise DataLoss(f"{path} is missing") from error
+            return open(open_regular(path), "rb")
+        except OSError as error:
+            if is_want(error):
+                raise
+            raise DataLoss(f"{path}: {error.strerror}") from error
 
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if parent is not None:
@@ -250,12 +252,14 @@ class Erofs(Driver):
     def parent(self, snapshot: str) -> str | None:
         path = self._paths.file(snapshot, PARENT)
         try:
-            with open(path, "rb") as file:
+            with open(open_regular(path), "rb") as file:
                 text = file.read(_MAX_ID).decode("ascii", "replace")
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except IsADirectoryError as error:
-            raise DataLoss(f"{path} is a folder") from error
+        except OSError as error:
+            if is_want(error):
+                raise
+            raise DataLoss(f"{path}: {error.strerror}") from error
         if not text.replace("-", "").isalnum():
             raise DataLoss(f"{path} is damaged: {text[:40]!r}")
         return text

@@ -14,6 +14,7 @@ from ..erofs.layout import BLOCK, BLOCK_BITS, HOLE, MAX_CHUNK_BITS
 from ..erofs.reader import Image, Inode
 from ..erofs.writer import TooLarge
 from ..errors import DataLoss
+from ..files import open_regular
 from ..streams import CHUNK
 from ..tar.header import Entry
 from ..tar.reader import Reader
@@ -81,7 +82,7 @@ class Spare:
         for offset, size, device, position in image.pieces(file):
             first = table[offset >> BLOCK_BITS >> bits] = self._take(-(-size // BLOCK))
             if self.fresh:
-                with open(devices[device - 1], "rb", buffering=0) as source:
+                with open(open_regular(devices[device - 1]), "rb", buffering=0) as source:
                     self._copy(source.fileno(), position, first * BLOCK, size)
         return Chunks(bits, table)
 
@@ -136,5 +137,5 @@ def _write(fd: int, data: memoryview, at: int) -> None:
 
 def sha256(path: str) -> str:
     """Return the SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
+    with open(open_regular(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
