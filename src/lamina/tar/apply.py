@@ -261,6 +261,7 @@ class _Applier:
                 folder = self._clear(path)
                 os.link(source_name, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
+            self._clear(path)
             self._applied.links[path] = target
             self._wait(path, target)
         finally:
