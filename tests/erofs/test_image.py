@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple, replace
 from tests import trees
 
 from lamina.erofs import layout
@@ -87,7 +88,7 @@ class TestFormat:
         }  # fmt: skip
         gone = found.pop(b"gone")
         for info in found.values():
-            assert (info.st_mode & 0o7777, info.st_uid, info.st_gid) == OWNED[:3]
+            assert (info.st_mode & 0o7777, info.st_uid, info.st_gid) == astuple(OWNED)[:3]
             assert info.st_mtime_ns == OWNED.mtime
         assert (gone.st_rdev, gone.st_mode & 0o7777) == (0, 0)
         assert found[b"null"].st_rdev == os.makedev(1, 3)
@@ -285,7 +286,7 @@ def _plant(writer: Writer, drawn: object) -> Folder | Node:
     if kind == "file":
         return writer.file(meta, value, 0)
     xattrs = {key: text for key, text in meta.xattrs.items() if not key.startswith(b"user.")}
-    meta = meta._replace(xattrs=xattrs)
+    meta = replace(meta, xattrs=xattrs)
     return writer.symlink(meta, value) if kind == "symlink" else writer.special(meta, layout.FIFO)
 
 
@@ -316,7 +317,7 @@ def _compare(drawn: dict[bytes, object], read: dict[str, Inode], above: str) -> 
     for name, (what, meta) in drawn.items():  # type: ignore[misc]
         path = above + os.fsdecode(name)
         inode = read[path]
-        assert (inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime) == meta[:4]
+        assert (inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime) == astuple(meta)[:4]
         if isinstance(what, dict):
             _compare(what, read, path + "/")
         elif what[0] == "file":

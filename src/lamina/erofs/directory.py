@@ -1,7 +1,8 @@
 """Directories in the making, and what they become: blocks of entries, sorted by name."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from .layout import BLOCK, DIRECTORY, DIRENT, SLOT
 
@@ -9,7 +10,7 @@ Node = int
 """An inode that is no directory: its number, shifted by three bits, and its type."""
 
 
-class Meta(NamedTuple):
+class Meta(msgspec.Struct, frozen=True, gc=False):
     """What every inode has: permissions, owner, time in nanoseconds since 1970, attributes by name."""
 
     mode: int = 0o755

@@ -86,17 +86,22 @@ class Writer:
         """
         count = (size + BLOCK - 1) >> BLOCK_BITS
         bits = (count - 1).bit_length()
-        if not count or bits > MAX_CHUNK_BITS or meta.xattrs or block >= HOLE:
+        if bits > MAX_CHUNK_BITS or meta.xattrs or block >= HOLE:
             bits = min(bits, MAX_CHUNK_BITS)
             return self.chunks(meta, size, bits, range(block, block + count, 1 << bits), device)
         inodes = self._inodes
         number = len(inodes) >> 5
-        mode, uid, gid, mtime, _ = meta
-        seconds, nanoseconds = divmod(mtime, _SECOND)
-        inodes += _ONE_CHUNK.pack(
-            EXTENDED | CHUNKS, 0, _FILE_MODE | mode, 0, size, CHUNK_HAS_DEVICE | bits, self.count,
-            uid, gid, seconds, nanoseconds, 1, 0, 0, 0, device, block,
-        )  # fmt: skip
+        mode, uid, gid = meta.mode, meta.uid, meta.gid
+        seconds, nanoseconds = divmod(meta.mtime, _SECOND)
+        if count:
+            inodes += _ONE_CHUNK.pack(
+                EXTENDED | CHUNKS, 0, _FILE_MODE | mode, 0, size, CHUNK_HAS_DEVICE | bits, self.count,
+                uid, gid, seconds, nanoseconds, 1, 0, 0, 0, device, block,
+            )  # fmt: skip
+        else:
+            inodes += INODE.pack(
+                EXTENDED | FLAT, 0, _FILE_MODE | mode, 0, 0, 0, self.count, uid, gid, seconds, nanoseconds, 1, 0, 0
+            )
         self.count += 1
         self.size += size
         return number << 3 | REGULAR

@@ -8,6 +8,8 @@ to root and has the mode 0755 and the time zero, until `settling` gives it the m
 import errno
 import os
 
+from msgspec.structs import replace
+
 from ..erofs import layout
 from ..erofs.directory import Folder, Meta, Node
 from ..erofs.layout import Device
@@ -88,7 +90,7 @@ class LayerTree:
         """Return the finished image; nothing can be added any more."""
         for folder in self._root.below():
             if isinstance(folder, Directory) and folder.opaque and folder is not self._root:
-                folder.meta = folder.meta._replace(xattrs={**folder.meta.xattrs, _OPAQUE: b"y"})
+                folder.meta = replace(folder.meta, xattrs={**folder.meta.xattrs, _OPAQUE: b"y"})
         self._spare.close()
         devices = [Device(-(-tar_size // layout.BLOCK))]
         if self._spare.blocks:
@@ -107,14 +109,16 @@ class LayerTree:
             return
         above, _, name = path.rpartition(b"/")
         folder = self._found.get(above) or self.folder(above, make=True)
-        _check_name(name)
+        _check_length(name, _MAX_NAME)
         kind = entry.type
         if kind == REGULAR:
             if entry.sparse is None:
                 node = self.image.file(self._meta(entry), entry.size, reader.position >> layout.BLOCK_BITS)
             else:
                 node = self._sparse(entry, reader)
-            self.put(path, folder, name, node)
+            if name in folder.names:
+                folder = self.clear(path, folder, name)
+            folder.names[name] = node
         elif kind == DIRECTORY:
             self._directory(entry, path, folder, name)
         elif kind == SYMLINK:
@@ -146,7 +150,7 @@ class LayerTree:
         if not entry.linkname:
             raise InvalidTar(f"symbolic link {os.fsdecode(entry.name[:200])!r} without a target")
         _check_length(entry.linkname, _MAX_TARGET)
-        return self.image.symlink(self._meta(entry)._replace(mode=0o777), entry.linkname)
+        return self.image.symlink(replace(self._meta(entry), mode=0o777), entry.linkname)
 
     def _directory(self, entry: Entry, path: bytes, folder: Directory, name: bytes) -> None:
         inner = folder.names.get(name)
@@ -207,7 +211,7 @@ class LayerTree:
         """Make sure that nothing of the layers below shows at a name; what the layer itself brings stays."""
         inner = folder.names.get(name)
         if inner is None:
-            _check_name(name)
+            _check_length(name, _MAX_NAME)
             folder.names[name] = self.image.special(Meta(0), layout.CHARACTER)
         elif isinstance(inner, Directory):
             inner.opaque = True
@@ -348,7 +352,7 @@ class LayerTree:
 
     def _make(self, folder: Directory, name: bytes, above: bytes) -> Directory:
         """Make a directory that the tar only implies; where the layer hid something, it hides that further on."""
-        _check_name(name)
+        _check_length(name, _MAX_NAME)
         path = _join(above, name)
         self._made_bytes += len(path)
         if self._made_bytes > MAX_MADE:
@@ -362,10 +366,6 @@ class LayerTree:
         self._waiting += sum(map(len, waiting))
         if self._waiting > tar_apply.MAX_WAITING:
             raise InvalidTar(f"tar with more than {tar_apply.MAX_WAITING} bytes of directories' names and attributes")
-
-
-def _check_name(name: bytes) -> None:
-    _check_length(name, _MAX_NAME)
 
 
 def _check_length(text: bytes, most: int) -> None:
