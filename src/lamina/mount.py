@@ -82,7 +82,7 @@ def detached(mount: Mount) -> int:
             return _folder(mount, mount.upper)
         return _union(mount)
     except OSError as error:
-        if not (mount.lowers and _is_old_kernel(error)):
+        if not _may_be_old_kernel(mount, error):
             raise _refused(mount, error) from error
     with Namespace() as namespace:
         return namespace.run(_overlay_in_namespace, mount)
@@ -102,13 +102,19 @@ def attach(mount: Mount, path: str) -> None:
             return
         _move(_union(mount), path)
     except OSError as error:
-        if not (mount.lowers and _is_old_kernel(error)):
+        if not _may_be_old_kernel(mount, error):
             raise _refused(mount, error) from error
         _overlay_by_text(mount, path)
 
 
-def _is_old_kernel(error: OSError) -> bool:
-    return error.errno in (errno.ENOSYS, errno.EINVAL)
+def _may_be_old_kernel(mount: Mount, error: OSError) -> bool:
+    """Tell whether an overlay may work by mount(2) that did not by descriptors."""
+    return bool(mount.lowers) and not _is_image(mount) and error.errno in (errno.ENOSYS, errno.EINVAL)
+
+
+def _is_image(mount: Mount) -> bool:
+    """Tell whether a mount is a single image: that needs no overlay."""
+    return len(mount.lowers) == 1 and isinstance(mount.lowers[0], Image) and not mount.upper
 
 
 def _folder(mount: Mount, path: str) -> int:
@@ -116,8 +122,7 @@ def _folder(mount: Mount, path: str) -> int:
 
 
 def _union(mount: Mount) -> int:
-    """Make the overlay; a single image needs none."""
-    if len(mount.lowers) == 1 and isinstance(mount.lowers[0], Image) and not mount.upper:
+    if _is_image(mount) and isinstance(mount.lowers[0], Image):
         return _image(mount, mount.lowers[0])
     return _overlay(mount)
 
@@ -185,10 +190,17 @@ def _overlay_by_text(mount: Mount, path: str) -> None:
 
     The calling thread must not share its working directory: see `Namespace`.
     """
-    if all(isinstance(lower, str) for lower in mount.lowers):
-        os.chdir(mount.home)
-        _mount_overlay(mount, path)
-        return
+    try:
+        if all(isinstance(lower, str) for lower in mount.lowers):
+            os.chdir(mount.home)
+            _mount_overlay(mount, path)
+        else:
+            _overlay_of_images(mount, path)
+    except OSError as error:
+        raise _refused(mount, error) from error
+
+
+def _overlay_of_images(mount: Mount, path: str) -> None:
     images = [_image(mount, lower) for lower in mount.lowers if isinstance(lower, Image)]
     with _scratch():  # the overlay has mounts of its own of what it joins
         names = iter([_attach_image(number, fd) for number, fd in enumerate(images)])
@@ -225,10 +237,7 @@ def _mount_overlay(mount: Mount, path: str) -> None:
     data = ",".join(options).encode()
     if len(data) > _MAX_DATA:
         raise MountFailed(f"cannot mount {len(mount.lowers)} layers: this kernel takes no more than fit a page")
-    try:
-        _check(_libc().mount(b"overlay", os.fsencode(path), b"overlay", 0 if mount.upper else _MS_RDONLY, data))
-    except OSError as error:
-        raise _refused(mount, error) from error
+    _check(_libc().mount(b"overlay", os.fsencode(path), b"overlay", 0 if mount.upper else _MS_RDONLY, data))
 
 
 def _refused(mount: Mount, error: OSError) -> MountDenied | MountFailed:

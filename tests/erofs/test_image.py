@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -164,13 +165,13 @@ class TestFormat:
             made.root.names[b"%d" % number] = made.writer.file(Meta(xattrs=xattrs), 600, 1)
         made.root.names[b"d"] = Folder(Meta(xattrs=long))
         with made.mounted() as path, Image(str(made.folder / "image")) as image:
-            for number, xattrs in [*enumerate(given), ("d", long)]:
-                file = f"{path}{number}"
+            for name, xattrs in [*((str(number), one) for number, one in enumerate(given)), ("d", long)]:
+                file = f"{path}{name}"
                 assert {key.encode(): os.getxattr(file, key) for key in os.listxattr(file)} == xattrs
-                inode = image.find(image.root, str(number).encode())
+                inode = image.find(image.root, name.encode())
                 assert inode is not None
                 assert image.xattrs(inode) == xattrs
-                if number != "d":
+                if name != "d":
                     assert Path(file).read_bytes() == (made.folder / "tar").read_bytes()[512:1112]
 
     def test_too_many_attributes(self, made: Made) -> None:
@@ -276,8 +277,8 @@ _trees = st.recursive(
 )
 
 
-def _plant(writer: Writer, drawn: object) -> Folder | Node:
-    what, meta = drawn  # type: ignore[misc]
+def _plant(writer: Writer, drawn: Any) -> Folder | Node:
+    what, meta = drawn
     if isinstance(what, dict):
         folder = Folder(meta)
         folder.names = {name: _plant(writer, below) for name, below in what.items()}
@@ -293,7 +294,7 @@ def _plant(writer: Writer, drawn: object) -> Folder | Node:
 @settings(max_examples=60)
 @given(drawn=st.dictionaries(_names, _trees, max_size=12))
 def test_the_kernel_and_the_reader_see_what_was_written(
-    drawn: dict[bytes, object], tmp_path_factory: pytest.TempPathFactory
+    drawn: dict[bytes, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     made = Made(tmp_path_factory.mktemp("image"), bytes(range(256)) * 18)
     made.root.names = {name: _plant(made.writer, below) for name, below in drawn.items()}
@@ -310,11 +311,11 @@ def test_the_kernel_and_the_reader_see_what_was_written(
         _compare(drawn, read, "")
 
 
-def _compare(drawn: dict[bytes, object], read: dict[str, Inode], above: str) -> None:
+def _compare(drawn: dict[bytes, Any], read: dict[str, Inode], above: str) -> None:
     """Assert that what was read is what was drawn, and nothing else is there."""
     inside = [path for path in read if path.startswith(above) and "/" not in path[len(above) :]]
     assert sorted(inside) == sorted(above + os.fsdecode(name) for name in drawn)
-    for name, (what, meta) in drawn.items():  # type: ignore[misc]
+    for name, (what, meta) in drawn.items():
         path = above + os.fsdecode(name)
         inode = read[path]
         assert (inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime) == astuple(meta)[:4]

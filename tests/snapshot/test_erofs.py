@@ -4,19 +4,23 @@ import io
 import os
 import secrets
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import tars, trees
+from tests import disks, tars, trees
 from tests.hostile.corpus import ALL
-from tests.tars import tar
+from tests.tars import directory, file, hardlink, opaque, symlink, tar, whiteout
 
-from lamina.errors import LaminaError
-from lamina.snapshot import probe
+from lamina.errors import DataLoss, LaminaError, ResourceExhausted
+from lamina.mount import Mount, MountFailed, detached
+from lamina.snapshot import layertree, probe
 from lamina.snapshot.driver import Driver
-from lamina.snapshot.erofs import Erofs
+from lamina.snapshot.erofs import MAX_DEPTH, Erofs, TooDeep
+from lamina.tar import apply
+from lamina.tar.header import InvalidTar
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -154,3 +158,148 @@ def test_generated_tars(layers: list[list[tars.Member]], tmp_path_factory: pytes
         return
     links = any(info.islnk() for members in layers for info, _ in members)
     assert links or one == other, "drivers may differ in when they find that a hard link cannot be"
+
+
+class TestCommit:
+    """What of a layer waits for its parent."""
+
+    def test_a_copy_from_below_has_all_that_the_target_had(self, driver: Erofs) -> None:
+        members = [file("f", b"x" * 3000, mode=0o751, uid=9, mtime=1_600_000_000.5, xattrs={"user.a": b"b"})]
+        base = layer(driver, None, tar(*members, symlink("s", "f"), tars.device("null", 1, 3), tars.fifo("p")))
+        top = layer(driver, base, tar(*(hardlink(f"to {name}", name) for name in ("f", "s", "null", "p"))))
+        below, above = brought(driver, base), brought(driver, top)
+        for name in ("f", "s", "null", "p"):
+            assert above[name] == below[name]._replace(names=(f"to {name}",))
+            assert above[f"to {name}"] == below[name]._replace(names=(name,))
+        assert Path(driver.folder(top), "layer.data").stat().st_size == 3072
+        assert not Path(driver.folder(base), "layer.data").exists()
+
+    def test_a_copy_of_a_file_with_holes_has_them(self, driver: Erofs, corpus: dict[str, bytes]) -> None:
+        base = layer(driver, None, corpus["huge gnu"])
+        middle = layer(driver, base, tar(hardlink("l", "huge")))
+        top = layer(driver, middle, tar(hardlink("m", "l")))
+        for snapshot, name in ((middle, "l"), (top, "m")):
+            with driver.open(snapshot) as root:
+                fd = os.open(name, os.O_RDONLY, dir_fd=root.fd)
+                assert os.pread(fd, 8, 0) == b"begins\0\0"
+                assert os.fstat(fd).st_size == 9 << 30
+                os.close(fd)
+            assert sum(path.stat().st_blocks * 512 for path in Path(driver.folder(snapshot)).iterdir()) < 1 << 20
+
+    def test_a_layer_with_nothing_to_settle_is_written_once(self, driver: Erofs) -> None:
+        base = layer(driver, None, tar(directory("d"), file("d/a")))
+        driver.create("b" * 64, base)
+        applied = driver.apply("b" * 64, io.BytesIO(tar(directory("d"), file("d/b"))))
+        before = os.stat(driver.folder("b" * 64) + "/layer.erofs").st_mtime_ns
+        driver.commit("b" * 64, base, applied)
+        assert os.stat(driver.folder("b" * 64) + "/layer.erofs").st_mtime_ns == before
+
+    def test_marks_that_hide_nothing_are_not_kept(self, driver: Erofs) -> None:
+        base = layer(driver, None, tar(file("a"), whiteout("nothing")))
+        top = layer(driver, base, tar(whiteout("a"), whiteout("b"), directory("d"), opaque("d")))
+        assert brought(driver, base).keys() == {"a"}
+        assert brought(driver, top).keys() == {"a", "d"}
+
+    def test_a_damaged_parent_is_told(self, driver: Erofs) -> None:
+        base = layer(driver, None, tar(file("a")))
+        os.truncate(driver.folder(base) + "/layer.erofs", 2000)
+        with pytest.raises(DataLoss, match=r"layer.erofs is damaged: it does not have the digest"):
+            layer(driver, base, tar(whiteout("a")))
+
+
+class TestMounts:
+    def test_as_many_layers_as_the_kernel_joins(self, driver: Erofs) -> None:
+        top: str | None = None
+        for number in range(MAX_DEPTH):
+            top = layer(driver, top, tar(directory("d"), file(f"d/{number}", b"%d" % number)))
+        assert top
+        driver.prepare("c", top)
+        fd = detached(driver.mount("c"))
+        try:
+            assert len(os.listdir(f"/proc/self/fd/{fd}/d")) == MAX_DEPTH
+            Path(f"/proc/self/fd/{fd}/d/0").write_text("changed")
+        finally:
+            os.close(fd)
+        assert [change.path for change in driver.changes("c", top)] == [b"d", b"d/0"]
+        with pytest.raises(TooDeep, match="max depth exceeded: 501 layers, at most 500 can be mounted"):
+            layer(driver, layer(driver, top, tar(file("x"))), tar(file("y")))
+
+    def test_a_tree_on_nothing_and_one_on_it(self, driver: Erofs) -> None:
+        driver.prepare("c-init", None)
+        driver.prepare("c", "c-init")
+        for snapshot in ("c-init", "c"):
+            fd = detached(driver.mount(snapshot))
+            Path(f"/proc/self/fd/{fd}/{snapshot}").touch()
+            os.close(fd)
+        assert [change.path for change in driver.changes("c", "c-init")] == [b"c"]
+        assert driver.mount("c") == Mount(driver.folder("")[:-1], ("c-init/diff",), "c/diff", "c/work")
+
+    def test_a_file_system_that_it_cannot_do_it_with(self) -> None:
+        with tempfile.TemporaryDirectory(dir=disks.MEMORY) as folder:
+            driver = Erofs(folder)
+            snapshot = layer(driver, None, tar(file("a", b"x")))
+            with driver.tar(snapshot) as kept:
+                assert kept.read() == tar(file("a", b"x"))
+            with pytest.raises(MountFailed, match=f"cannot mount 1 layers of {folder}: its file system"):
+                detached(driver.mount(snapshot))
+
+    def test_what_is_mounted_stays_when_its_layer_goes(self, driver: Erofs) -> None:
+        snapshot = layer(driver, None, tar(file("a", b"x" * 100_000)))
+        fd = detached(driver.mount(snapshot))
+        try:
+            driver.remove(snapshot)
+            assert Path(f"/proc/self/fd/{fd}/a").read_bytes() == b"x" * 100_000
+        finally:
+            os.close(fd)
+
+
+class TestBounds:
+    def test_of_inodes(self, driver: Erofs, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(layertree, "MAX_INODES", 100)
+        layer(driver, None, tar(*(file(str(number)) for number in range(100))))
+        with pytest.raises(InvalidTar, match="tar with more than 100 files"):
+            layer(driver, None, tar(*(file(str(number)) for number in range(101))))
+
+    def test_of_tables_of_holes(self, driver: Erofs, monkeypatch: pytest.MonkeyPatch, corpus: dict[str, bytes]) -> None:
+        monkeypatch.setattr(apply, "MAX_WAITING", 4000)
+        with pytest.raises(InvalidTar, match="tar with more than 4000 bytes"):
+            layer(driver, None, corpus["huge gnu"])
+
+    def test_a_full_disk(self) -> None:
+        with disks.ext4(2 << 20) as folder:
+            driver = Erofs(folder + "/erofs")
+            driver.create("a" * 64, None)
+            with pytest.raises(ResourceExhausted, match="No space left on device"):
+                driver.apply("a" * 64, io.BytesIO(tar(file("a", bytes(4 << 20)))))
+
+
+class TestMend:
+    @pytest.mark.parametrize("name", ["layer.erofs", "layer.data", "parent"])
+    @pytest.mark.parametrize("harm", ["removed", "cut", "folder"])
+    def test_what_can_be_made_again(self, driver: Erofs, tmp_path: Path, name: str, harm: str) -> None:
+        base = layer(driver, None, tar(directory("d", mode=0o711), file("d/a", b"1" * 900)))
+        top = layer(driver, base, tar(hardlink("l", "d/a"), file("d/b"), whiteout("nothing")))
+        before = {path.name: path.read_bytes() for path in Path(driver.folder(top)).iterdir()}
+        path = Path(driver.folder(top), name)
+        path.write_bytes(path.read_bytes()[:-1]) if harm == "cut" else path.unlink()
+        if harm == "folder":
+            path.mkdir()
+        assert list(driver.check(top, base)) != []
+        found = list(driver.mend(top, base, lambda place: os.rename(place, tmp_path / "aside")))
+        assert str(path) in found
+        assert list(driver.check(top, base)) == []
+        assert {path.name: path.read_bytes() for path in Path(driver.folder(top)).iterdir()} == before
+
+    def test_a_sound_one_stays(self, driver: Erofs) -> None:
+        base = layer(driver, None, tar(file("a")))
+        driver.prepare("c", base)
+        for tree, parent in ((base, None), ("c", base)):
+            assert list(driver.mend(tree, parent, os.unlink)) == []
+
+    def test_a_work_folder(self, driver: Erofs) -> None:
+        base = layer(driver, None, tar(file("a")))
+        driver.prepare("c", base)
+        os.rmdir(driver.folder("c") + "/work")
+        assert list(driver.check("c", base)) == ["erofs/c/work is missing"]
+        assert list(driver.mend("c", base, os.unlink)) == [driver.folder("c") + "/work"]
+        assert list(driver.check("c", base)) == []

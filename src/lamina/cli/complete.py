@@ -21,7 +21,7 @@ _WORDS = {
     "--net": ("none", "host"),
     "--restart": ("no", "always", "on-failure", "unless-stopped"),
     "--type": ("container", "image", "volume"),
-    "--storage-driver": ("overlay2", "vfs"),
+    "--storage-driver": ("overlay2", "erofs", "vfs"),
     "--ipc": ("none", "private", "shareable", "host"),
     "--pid": ("host",),
     "--uts": ("host",),

@@ -15,12 +15,15 @@ from ..erofs.reader import Image, Inode
 from ..erofs.writer import TooLarge
 from ..errors import DataLoss
 from ..files import open_regular
-from ..streams import CHUNK
 from ..tar.header import Entry
 from ..tar.reader import Reader
 
 _CHUNKS = 1024
 """Into which a file with holes is cut, and two more for each piece of it: its table is about as large as its map."""
+
+
+_STEP = 1 << 16
+"""Bytes copied at a time from layers below; what is all zeros is not written."""
 
 
 class Chunks(NamedTuple):
@@ -116,9 +119,9 @@ class Spare:
 
     def _copy(self, source: int, position: int, start: int, size: int) -> None:
         target = self._open()
-        for at in range(0, size, CHUNK):
-            data = os.pread(source, min(CHUNK, size - at), position + at)
-            if len(data) != min(CHUNK, size - at):
+        for at in range(0, size, _STEP):
+            data = os.pread(source, min(_STEP, size - at), position + at)
+            if len(data) != min(_STEP, size - at):
                 raise DataLoss(f"a file of a layer below ends {size - at - len(data)} bytes early")
             if data.count(0) < len(data):
                 _write(target, memoryview(data), start + at)

@@ -72,10 +72,12 @@ class Store:
         """Called with the claims of dead owners, before the trees that those name are removed."""
         self.suspects: list[Callable[[], bool]] = []
         """Each tells whether its owner's recoverer has something to do though no lease says so."""
-        self.driver_name = driver or self._own_driver()
+        self.driver_name, self.driver_reason = driver, "it was asked for"
+        if not driver:
+            self.driver_name, self.driver_reason = self._own_driver(), "the store was made with it"
         try:
             if not self.driver_name:
-                self.driver_name = self._probe()
+                self.driver_name, self.driver_reason = self._probe()
             self._open()
         except PermissionError as error:
             raise PermissionDenied(f"the store {root} is not yours: {error.strerror} ({error.filename})") from error
@@ -118,12 +120,12 @@ class Store:
             )
         return found[0] if found else ""
 
-    def _probe(self) -> str:
-        """Return the best driver that works in a new root."""
+    def _probe(self) -> tuple[str, str]:
+        """Return the best driver that works in a new root, and why it is that."""
         os.makedirs(os.path.dirname(self.paths.root), exist_ok=True)
         _make_folders(self.paths.own_folders())
         with Lease(self.paths.leases) as lease, self.temporary_folder(lease) as folder:
-            return probe.choose(folder, privileged=self.privileged)[0]
+            return probe.choose(folder, privileged=self.privileged)
 
     def _make(self) -> None:
         os.makedirs(self.paths.root, 0o710, exist_ok=True)
