@@ -62,11 +62,16 @@ class Erofs(Driver):
         os.mkdir(self._paths.folder(snapshot), 0o710)
 
     def apply(self, snapshot: str, stream: Stream, recorder: Recorder | None = None) -> Applied:
-        tree = LayerTree(Spare(self._paths.file(snapshot, DATA), fresh=True))
-        with _told(), open(self._paths.file(snapshot, TAR), "xb", opener=_private) as file:
-            tree.read(Reader(Tee(stream, file)))
-            self._write_image(snapshot, tree.finish(file.tell()))
-        return tree.applied
+        with _told(), self._spare(snapshot, fresh=True) as spare:
+            tree = LayerTree(spare)
+            with open(self._paths.file(snapshot, TAR), "xb", opener=_private) as file:
+                tree.read(Reader(Tee(stream, file)))
+                size = file.tell()
+            self._write_image(snapshot, tree.finish(size))
+            return tree.applied
+
+    def _spare(self, snapshot: str, *, fresh: bool) -> Spare:
+        return Spare(self._paths.file(snapshot, DATA), fresh=fresh)
 
     def tar(self, snapshot: str) -> BinaryIO:
         path = self._paths.file(snapshot, TAR)
@@ -82,8 +87,7 @@ class Erofs(Driver):
             self._stand_on(snapshot, parent)
         if not _has_to_settle(parent, applied):
             return applied.size
-        with _told():
-            spare = Spare(self._paths.file(snapshot, DATA), fresh=False)
+        with _told(), self._spare(snapshot, fresh=False) as spare:
             image = self._image(snapshot, parent, spare)
             self._write_image(snapshot, image)
             return image.size
@@ -301,8 +305,8 @@ class Erofs(Driver):
         """Make what a layer has beside its tar anew, each file in one durable step."""
         data, path = self._paths.file(snapshot, DATA), self._paths.file(snapshot, IMAGE)
         remove_tree(data + _NEW)
-        spare = Spare(data + _NEW, fresh=True)
-        image = self._image(snapshot, parent, spare)
+        with Spare(data + _NEW, fresh=True) as spare:
+            image = self._image(snapshot, parent, spare)
         for old in (data, path):
             if os.path.isdir(old):
                 aside(old)

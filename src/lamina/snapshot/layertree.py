@@ -91,10 +91,9 @@ class LayerTree:
         for folder in self._root.below():
             if isinstance(folder, Directory) and folder.opaque and folder is not self._root:
                 folder.meta = replace(folder.meta, xattrs={**folder.meta.xattrs, _OPAQUE: b"y"})
-        self._spare.close()
         devices = [Device(-(-tar_size // layout.BLOCK))]
         if self._spare.blocks:
-            devices.append(Device(self._spare.blocks, self._spare.digest()))
+            devices.append(Device(self._spare.blocks, self._spare.finish()))
         self.image.finish(self._root, devices)
         return self.image
 

@@ -34,7 +34,7 @@ class Chunks(NamedTuple):
 
 
 class Spare:
-    """The file at `path`, made when the first content comes.
+    """The file at `path`, made when the first content comes; a context manager.
 
     Contents are laid out by their order alone.
 
@@ -49,6 +49,13 @@ class Spare:
         self.blocks = 0
         self._file: FileIO | None = None
         self._rest = memoryview(b"")
+
+    def __enter__(self) -> "Spare":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._file is not None:
+            self._file.close()
 
     def sparse(self, entry: Entry, reader: Reader) -> Chunks:
         """Take the content of an entry with holes.
@@ -89,15 +96,10 @@ class Spare:
                     self._copy(source.fileno(), position, first * BLOCK, size)
         return Chunks(bits, table)
 
-    def close(self) -> None:
-        """Complete the file."""
+    def finish(self) -> str:
+        """Complete the file; return its SHA-256 in hex."""
         if self._file is not None:
             self._file.truncate(self.blocks * BLOCK)
-            self._file.close()
-            self._file = None
-
-    def digest(self) -> str:
-        """Return the SHA-256 of the file, in hex."""
         return sha256(self._path)
 
     def _take(self, blocks: int) -> int:
