@@ -129,6 +129,7 @@ def test_images_among_the_layers(home: Path, imaged: Mount, way: Callable[[Mount
             fd = way(wanted)
             try:
                 assert read(fd) == IMAGED
+                assert {os.lstat(name, dir_fd=fd).st_dev for name in (".", *IMAGED)} == {os.fstat(fd).st_dev}
                 if wanted.upper:
                     os.unlink("0", dir_fd=fd)
                     os.mkdir("0", dir_fd=fd)

@@ -33,7 +33,7 @@ _AT_FDCWD = -100
 _CLONE_NEWNS = 0x20000
 _MNT_DETACH = 2
 _MS_RDONLY, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 4096, 16384, 1 << 19
-_OPTIONS = ("index", "metacopy", "redirect_dir")
+_OFF = ("index", "metacopy", "redirect_dir")
 _MAX_DATA = 4095
 
 
@@ -117,6 +117,16 @@ def _is_image(mount: Mount) -> bool:
     return len(mount.lowers) == 1 and isinstance(mount.lowers[0], Image) and not mount.upper
 
 
+def _options(mount: Mount) -> dict[str, str]:
+    """Return the options of an overlay, without its layers.
+
+    Images are file systems of their own. Programs that stay on one (find -xdev, tar --one-file-system) would leave out
+    what is in them, if inodes did not get numbers of one space (xino).
+    """
+    options = dict.fromkeys(_OFF, "off")
+    return {**options, "xino": "on"} if any(isinstance(lower, Image) for lower in mount.lowers) else options
+
+
 def _folder(mount: Mount, path: str) -> int:
     return os.open(os.path.join(mount.home, path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -141,8 +151,8 @@ def _overlay(mount: Mount) -> int:
     opened.append(_call(_FSOPEN, b"overlay", _CLOEXEC))
     try:
         _call(_FSCONFIG, opened[0], _SET_STRING, b"source", b"overlay", 0)
-        for option in _OPTIONS:
-            _call(_FSCONFIG, opened[0], _SET_STRING, option.encode(), b"off", 0)
+        for key, value in _options(mount).items():
+            _call(_FSCONFIG, opened[0], _SET_STRING, key.encode(), value.encode(), 0)
         if mount.user_xattrs:
             _call(_FSCONFIG, opened[0], _SET_FLAG, b"userxattr", None, 0)
         for lower in mount.lowers:
@@ -193,7 +203,7 @@ def _overlay_by_text(mount: Mount, path: str) -> None:
     try:
         if all(isinstance(lower, str) for lower in mount.lowers):
             os.chdir(mount.home)
-            _mount_overlay(mount, path)
+            _mount_overlay(mount, path, [str(lower) for lower in mount.lowers])
         else:
             _overlay_of_images(mount, path)
     except OSError as error:
@@ -206,9 +216,8 @@ def _overlay_of_images(mount: Mount, path: str) -> None:
         names = iter([_attach_image(number, fd) for number, fd in enumerate(images)])
         os.mkdir("home")
         _check(_libc().mount(os.fsencode(mount.home), b"home", None, _MS_BIND, None))
-        lowers = tuple(f"home/{lower}" if isinstance(lower, str) else next(names) for lower in mount.lowers)
-        upper = (f"home/{mount.upper}", f"home/{mount.work}") if mount.upper else ("", "")
-        _mount_overlay(Mount(mount.home, lowers, *upper, user_xattrs=mount.user_xattrs), path)
+        lowers = [f"home/{lower}" if isinstance(lower, str) else next(names) for lower in mount.lowers]
+        _mount_overlay(mount, path, lowers, "home/")
 
 
 @contextlib.contextmanager
@@ -229,11 +238,12 @@ def _attach_image(number: int, fd: int) -> str:
     return name
 
 
-def _mount_overlay(mount: Mount, path: str) -> None:
-    options = [f"{option}=off" for option in _OPTIONS] + ["userxattr"] * mount.user_xattrs
-    options.append("lowerdir=" + ":".join(map(str, mount.lowers)))
+def _mount_overlay(mount: Mount, path: str, lowers: list[str], home: str = "") -> None:
+    """Make an overlay of directories, by paths from where we are; `home` leads to the mount's."""
+    options = [f"{key}={value}" for key, value in _options(mount).items()] + ["userxattr"] * mount.user_xattrs
+    options.append("lowerdir=" + ":".join(lowers))
     if mount.upper:
-        options += [f"upperdir={mount.upper}", f"workdir={mount.work}"]
+        options += [f"upperdir={home}{mount.upper}", f"workdir={home}{mount.work}"]
     data = ",".join(options).encode()
     if len(data) > _MAX_DATA:
         raise MountFailed(f"cannot mount {len(mount.lowers)} layers: this kernel takes no more than fit a page")
