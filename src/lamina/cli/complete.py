@@ -22,6 +22,7 @@ _WORDS = {
     "--restart": ("no", "always", "on-failure", "unless-stopped"),
     "--type": ("container", "image", "volume"),
     "--storage-driver": ("overlay2", "erofs", "vfs"),
+    "--to": ("overlay2", "erofs", "vfs"),
     "--ipc": ("none", "private", "shareable", "host"),
     "--pid": ("host",),
     "--uts": ("host",),

@@ -31,15 +31,17 @@ def choose(folder: str, *, privileged: bool) -> tuple[str, str]:
     """Return the best driver for stores on the file system of `folder`, and the reason; nothing is left there."""
     refusals: list[str] = []
     for name in DRIVERS[:-1]:
-        refusal = _refusal(name, folder, privileged=privileged)
-        if not refusal:
+        found = refusal(name, folder, privileged=privileged)
+        if not found:
             return name, "; ".join([f"{name} mounts here", *refusals])
-        refusals.append(f"{name} does not work here: {refusal}")
+        refusals.append(f"{name} does not work here: {found}")
     return DRIVERS[-1], "; ".join(refusals)
 
 
-def _refusal(name: str, folder: str, *, privileged: bool) -> str:
-    """Return why a driver would not work, or nothing."""
+def refusal(name: str, folder: str, *, privileged: bool) -> str:
+    """Return why a driver would not work on the file system of `folder`, or nothing; nothing is left there."""
+    if name == DRIVERS[-1]:
+        return ""
     trial = os.path.join(folder, "probe")
     driver = make(name, trial, privileged=privileged)
     try:

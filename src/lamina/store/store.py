@@ -39,6 +39,9 @@ TEMPORARY = "temporary"
 IMAGE = "image"
 """The kind of claim of an image that goes if it has no name: one that came half, or went half."""
 
+DRIVER = "driver"
+"""The kind of claim of a storage driver's folder, which goes if `image/` does not name the driver."""
+
 LEFT = "left"
 """The kind of entry in a lease that names a layer which another process would have deleted but for the lease."""
 
@@ -198,10 +201,17 @@ class Store:
         for kind, name in claims:
             if kind == TEMPORARY:
                 remove_tree(os.path.join(self.paths.tmp, name))
+        self.remove_unnamed_drivers(name for kind, name in claims if kind == DRIVER)
         self._delete_nameless([Digest(f"sha256:{name}") for kind, name in claims if kind == IMAGE])
         trees = usage.trees(self.layers, self.mounts)
         self.layers.recover(lease, claims, trees.__contains__)
         self.release(lease, [Digest(f"sha256:{name}") for kind, name in claims if kind in (LAYER, LEFT)], dead)
+
+    def remove_unnamed_drivers(self, names: Iterable[str]) -> None:
+        """Remove the folders of drivers that a change of the driver has left, or has not come to use."""
+        for name in names:
+            if name in probe.DRIVERS and not os.path.lexists(self.paths.image(name)):
+                remove_tree(self.paths.driver(name))
 
     def _delete_nameless(self, image_ids: list[Digest]) -> None:
         """Delete images that have neither a name nor a child, children before parents."""
