@@ -257,7 +257,7 @@ def _refused(mount: Mount, error: OSError) -> MountDenied | MountFailed:
         return MountFailed(
             f"cannot mount {len(mount.lowers)} layers of {mount.home}: "
             "its file system, or this kernel (before 6.12), takes no EROFS images from files; use another --root, "
-            "or a new one with --storage-driver overlay2"
+            "or lamina system migrate --to overlay2"
         )
     what = f"{len(mount.lowers)} layers of {mount.home}" if mount.lowers else os.path.join(mount.home, mount.upper)
     return MountFailed(f"cannot mount {what}: {error.strerror}")
