@@ -3,6 +3,7 @@
 import io
 import os
 import secrets
+import struct
 import tarfile
 import tempfile
 from pathlib import Path
@@ -158,6 +159,64 @@ def test_generated_tars(layers: list[list[tars.Member]], tmp_path_factory: pytes
         return
     links = any(info.islnk() for members in layers for info, _ in members)
     assert links or one == other, "drivers may differ in when they find that a hard link cannot be"
+
+
+def _acl(*entries: tuple[int, int, int], version: int = 2) -> bytes:
+    """Return a list of access as the kernel passes it: a version, then tag, permissions and id of each entry."""
+    return struct.pack("<I", version) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+_NOBODY = 0xFFFFFFFF
+_READ_FOR_SEVEN = ((1, 6, _NOBODY), (2, 4, 7), (4, 4, _NOBODY), (16, 4, _NOBODY), (32, 4, _NOBODY))
+ATTRIBUTES = [
+    ("user.a", b"x"),
+    ("user.", b"x"),
+    ("trusted.a", b""),
+    ("trusted.", b"x"),
+    ("trusted.overlay.opaque", b"y"),
+    ("user.overlay.whiteout", b"y"),
+    ("security.a", b"x"),
+    ("security.capability", bytes.fromhex("0100000200040000000000000000000000000000")),
+    ("security.capability", bytes.fromhex("01000003000400000000000000000000000000000a000000")),
+    ("security.capability", bytes.fromhex("010000010004000000000000")),
+    ("security.capability", b""),
+    ("system.posix_acl_access", _acl(*_READ_FOR_SEVEN)),
+    ("system.posix_acl_default", _acl(*_READ_FOR_SEVEN)),
+    ("system.posix_acl_access", _acl(*_READ_FOR_SEVEN, version=1)),
+    ("system.posix_acl_access", _acl(*_READ_FOR_SEVEN)[:-1]),
+    ("system.posix_acl_access", _acl((64, 4, _NOBODY))),
+    ("system.posix_acl_accessory", b"x"),
+    ("system.nothing", b"x"),
+    ("nothing.a", b"x"),
+]
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "symlink", "fifo"])
+@pytest.mark.parametrize(("key", "value"), ATTRIBUTES, ids=str)
+def test_attributes_that_a_file_system_takes(drivers: tuple[Driver, Driver], kind: str, key: str, value: bytes) -> None:
+    make = {
+        "file": file,
+        "directory": directory,
+        "fifo": tars.fifo,
+        "symlink": lambda name, **meta: symlink(name, "x", **meta),
+    }
+    member = make[kind]("it", mode=0o644, xattrs={key: value})
+    seen: list[dict[str, trees.Node] | str] = []
+    for driver in drivers:
+        try:
+            seen.append(brought(driver, layer(driver, None, tar(member))))
+        except LaminaError as error:
+            seen.append(str(error))
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "message"),
+    [("user." + "n" * 251, 1, "Numerical result out of range"), ("user.a", 65_536, "Argument list too long")],
+)
+def test_attributes_that_no_file_system_takes(driver: Erofs, key: str, size: int, message: str) -> None:
+    with pytest.raises(LaminaError, match=f"cannot unpack 'f': {message}"):
+        layer(driver, None, tar(file("f", xattrs={key: b"v" * size})))
 
 
 class TestCommit:

@@ -24,7 +24,7 @@ def kept(entry: Entry) -> dict[bytes, bytes]:
     """Return the attributes of an entry that its inode has.
 
     Raises:
-        OSError: the kernel would refuse one whatever the file.
+        OSError: the kernel would refuse one.
     """
     found: dict[bytes, bytes] = {}
     for key, value in entry.xattrs.items():
@@ -45,8 +45,11 @@ def _is_kept(kind: bytes, key: bytes, value: bytes) -> bool:
         return bool(name) and kind in (REGULAR, DIRECTORY)
     if prefix in (_TRUSTED, _SECURITY):
         return bool(name) and (key != b"security.capability" or _is_capability(value))
-    has_access = kind == DIRECTORY if prefix == _DEFAULT else kind != SYMLINK
-    return bool(prefix) and not name and has_access and _is_acl(value)
+    if not prefix or name or kind == SYMLINK or not _is_acl(value):
+        return False
+    if prefix == _DEFAULT and kind != DIRECTORY:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    return True
 
 
 def _is_capability(value: bytes) -> bool:
