@@ -94,12 +94,13 @@ def number(field: bytes) -> int:
 
 def has_checksum(block: bytes) -> bool:
     """Tell whether a block is a header: its bytes add up, as unsigned or (old archives) signed ones."""
+    field = block[148:156]
     try:
-        stated = number(block[148:156])
+        stated = number(field)
     except InvalidTar:
         return False
     # adler32's low half is 1 plus the sum of the bytes, modulo 65521: a sum in C without a table of weights
-    total = (zlib.adler32(block) & 0xFFFF) - 1 - sum(block[148:156]) + 256
+    total = (zlib.adler32(block) & 0xFFFF) - 1 - sum(field) + 256
     if (total - stated) % 65521 == 0:
         return True
     signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:]) + 256

@@ -112,6 +112,10 @@ class Reader:
     def _skip(self) -> None:
         """Pass over what is left of the content, without reading it where nobody has to see it."""
         ahead = self._left - (len(self._buffer) - self._at)
+        if self._recorder is None and ahead <= 0:
+            self._at += self._left
+            self._left = 0
+            return
         if self._recorder is None and self._seek is not None and ahead > CHUNK:
             self._offset += len(self._buffer) + ahead
             self._seek(ahead, os.SEEK_CUR)
