@@ -210,6 +210,10 @@ class TestFormat:
             with pytest.raises(TooLarge, match="beyond the 2 TiB"):
                 made.writer.file(Meta(), size, block)
 
+    def test_a_tar_beyond_what_can_be_named(self, made: Made) -> None:
+        with pytest.raises(TooLarge, match="a tar of more than the 2 TiB"):
+            made.writer.finish(made.root, [Device(1 << 32)])
+
     def test_an_empty_tar(self, tmp_path: Path) -> None:
         with Made(tmp_path).mounted() as path:
             assert os.listdir(path) == []

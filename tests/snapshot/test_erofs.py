@@ -249,10 +249,11 @@ class TestCommit:
                 os.close(fd)
             assert sum(path.stat().st_blocks * 512 for path in Path(driver.folder(snapshot)).iterdir()) < 1 << 20
 
-    def test_a_layer_with_nothing_to_settle_is_written_once(self, driver: Erofs) -> None:
+    @pytest.mark.parametrize("member", [file("d/b"), whiteout("d/a")], ids=["a file", "a mark"])
+    def test_a_layer_with_nothing_to_settle_is_written_once(self, driver: Erofs, member: tars.Member) -> None:
         base = layer(driver, None, tar(directory("d"), file("d/a")))
         driver.create("b" * 64, base)
-        applied = driver.apply("b" * 64, io.BytesIO(tar(directory("d"), file("d/b"))))
+        applied = driver.apply("b" * 64, io.BytesIO(tar(directory("d"), member)))
         before = os.stat(driver.folder("b" * 64) + "/layer.erofs").st_mtime_ns
         driver.commit("b" * 64, base, applied)
         assert os.stat(driver.folder("b" * 64) + "/layer.erofs").st_mtime_ns == before
@@ -260,8 +261,10 @@ class TestCommit:
     def test_marks_that_hide_nothing_are_not_kept(self, driver: Erofs) -> None:
         base = layer(driver, None, tar(file("a"), whiteout("nothing")))
         top = layer(driver, base, tar(whiteout("a"), whiteout("b"), directory("d"), opaque("d")))
+        last = layer(driver, top, tar(directory("d"), opaque("d"), whiteout("d/x"), directory("e"), whiteout("e/a")))
         assert brought(driver, base).keys() == {"a"}
         assert brought(driver, top).keys() == {"a", "d"}
+        assert brought(driver, last).keys() == {"d", "e"}
 
     def test_a_damaged_parent_is_told(self, driver: Erofs) -> None:
         base = layer(driver, None, tar(file("a")))

@@ -167,6 +167,9 @@ class Writer:
         Args:
             root: the directory that all others are below.
             devices: in the order of their numbers.
+
+        Raises:
+            TooLarge: a device has more than 2 TiB.
         """
         for folder in reversed(root.below()):
             self._directory(folder, is_root=folder is root)
@@ -176,6 +179,8 @@ class Writer:
         first = shared + len(self._shared) // BLOCK
         for at in self._placed:
             _put(self._inodes, at, 4, first + int.from_bytes(self._inodes[at : at + 4], "little"))
+        if any(device.blocks > HOLE for device in devices):
+            raise TooLarge("a tar of more than the 2 TiB that an EROFS image of a layer can name")
         for number, device in enumerate(devices):
             at = layout.DEVICE_OFFSET + number * DEVICE.size
             DEVICE.pack_into(self._inodes, at, device.sha256.encode(), device.blocks, 0)

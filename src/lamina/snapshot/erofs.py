@@ -32,7 +32,7 @@ from .images import Stack
 from .layertree import LayerTree
 from .marks import Beneath
 from .paths import DATA, DIFF, IMAGE, PARENT, TAR, WORK, ErofsPaths
-from .settling import settle
+from .settling import is_settled, settle
 from .spare import Spare, sha256
 
 MAX_DEPTH = 500
@@ -85,12 +85,19 @@ class Erofs(Driver):
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if parent is not None:
             self._stand_on(snapshot, parent)
-        if not _has_to_settle(parent, applied):
+        if not _has_to_settle(parent, applied) or self._is_settled(snapshot, parent, applied):
             return applied.size
         with _told(), self._spare(snapshot, fresh=False) as spare:
             image = self._image(snapshot, parent, spare)
             self._write_image(snapshot, image)
             return image.size
+
+    def _is_settled(self, snapshot: str, parent: str | None, applied: Applied) -> bool:
+        with ErofsImage(self._paths.file(snapshot, IMAGE)) as image, self._below(parent) as below:
+            return is_settled(image, below, applied)
+
+    def _below(self, parent: str | None) -> Stack:
+        return Stack([self._paths.file(layer, IMAGE) for layer in self._chain(parent)])
 
     def _image(self, snapshot: str, parent: str | None, spare: Spare) -> Writer:
         """Return a layer's image, made from its tar and from what it stands on."""
@@ -100,9 +107,8 @@ class Erofs(Driver):
             size = file.seek(0, os.SEEK_END)
         if _has_to_settle(parent, tree.applied):
             spare.fresh = True
-            chain = self._chain(parent)
-            with Stack([self._paths.file(layer, IMAGE) for layer in chain]) as below:
-                settle(tree, below, [self._devices(layer) for layer in chain], spare)
+            with self._below(parent) as below:
+                settle(tree, below, [self._devices(layer) for layer in self._chain(parent)], spare)
         return tree.finish(size)
 
     def _write_image(self, snapshot: str, image: Writer) -> None:

@@ -79,6 +79,11 @@ class Stack:
             if not inode.is_directory:
                 break
             merged.append(Found(layer, inode))
-            if self.images[layer].xattrs(inode).get(_OPAQUE) == b"y":
+            if is_opaque(self.images[layer], inode):
                 break
         return merged
+
+
+def is_opaque(image: Image, folder: Inode) -> bool:
+    """Tell whether a directory hides those below."""
+    return image.xattrs(folder).get(_OPAQUE) == b"y"

@@ -10,9 +10,11 @@ import os
 
 from ..erofs import layout
 from ..erofs.directory import Meta, Node
+from ..erofs.reader import Image
+from ..tar.apply import Applied
 from ..tar.header import InvalidTar
 from ..tar.root import NotBelow
-from .images import Found, Stack
+from .images import Found, Stack, is_opaque
 from .layertree import Directory, LayerTree
 from .spare import Spare
 
@@ -30,6 +32,23 @@ def settle(tree: LayerTree, below: Stack, devices: list[list[str]], spare: Spare
         InvalidTar: a hard link has no target.
     """
     _Settling(tree, below, devices, spare).run()
+
+
+def is_settled(image: Image, below: Stack, applied: Applied) -> bool:
+    """Tell whether there is nothing to do after all: only marks waited for the parent, and each hides something."""
+    if applied.links or applied.implied or applied.opaque_root:
+        return False
+    return all(_hides(image, below, path) for path in applied.hidden)
+
+
+def _hides(image: Image, below: Stack, path: bytes) -> bool:
+    folder = image.root
+    for part in path.split(b"/")[:-1]:
+        inner = image.find(folder, part)
+        if inner is None or not inner.is_directory or is_opaque(image, inner):
+            return False
+        folder = inner
+    return below.find(path) is not None
 
 
 class _Settling:
