@@ -331,6 +331,22 @@ class TestBounds:
         with pytest.raises(InvalidTar, match="tar with more than 4000 bytes"):
             layer(driver, None, corpus["huge gnu"])
 
+    def test_holes_cost_nothing(self, driver: Erofs) -> None:
+        """Five hundred pieces in eight terabytes are taken in, copied and checked, and no byte between them."""
+        pieces = [(number << 34, 512) for number in range(500)]
+        map_ = ",".join(f"{offset},{size}" for offset, size in pieces)
+        holes = {"GNU.sparse.size": f"{1 << 43}", "GNU.sparse.map": map_}
+        base = layer(driver, None, tar(file("f", b"x" * 512 * 500, pax=holes)))
+        top = layer(driver, base, tar(hardlink("l", "f")))
+        for snapshot, parent, name in ((base, None, "f"), (top, base, "l")):
+            assert list(driver.check(snapshot, parent)) == []
+            with driver.open(snapshot) as root:
+                fd = os.open(name, os.O_RDONLY, dir_fd=root.fd)
+                assert os.fstat(fd).st_size == 1 << 43
+                for offset, _ in pieces[::50]:
+                    assert os.pread(fd, 514, offset) == b"x" * 512 + b"\0\0"
+                os.close(fd)
+
     def test_a_full_disk(self) -> None:
         with disks.ext4(2 << 20) as folder:
             driver = Erofs(folder + "/erofs")

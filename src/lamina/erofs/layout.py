@@ -39,7 +39,7 @@ HAS_MTIMES: Final = 2
 NEEDS_CHUNKS_AND_DEVICES: Final = 4 | 8
 
 DEVICE = struct.Struct("<64sII56x")
-"""A tag (here the SHA-256 in hex, where it is known), blocks, and where they are mapped (nowhere)."""
+"""A tag (here a digest in hex, or nothing), blocks, and where they are mapped (nowhere)."""
 
 DEVICE_OFFSET: Final = SUPER_OFFSET + SUPER.size
 TAR: Final = 1
@@ -108,10 +108,10 @@ MAX_XATTRS: Final = 12 + 4 * 65534
 
 
 class Device(NamedTuple):
-    """A file that contents lie in: its size in blocks, and its SHA-256 in hex where it is known."""
+    """A file that contents lie in: its size in blocks, and a digest in hex where its owner gives one."""
 
     blocks: int
-    sha256: str = ""
+    digest: str = ""
 
 
 def device_number(major: int, minor: int) -> int:

@@ -183,7 +183,7 @@ class Writer:
             raise TooLarge("a tar of more than the 2 TiB that an EROFS image of a layer can name")
         for number, device in enumerate(devices):
             at = layout.DEVICE_OFFSET + number * DEVICE.size
-            DEVICE.pack_into(self._inodes, at, device.sha256.encode(), device.blocks, 0)
+            DEVICE.pack_into(self._inodes, at, device.digest.encode(), device.blocks, 0)
         SUPER.pack_into(
             self._inodes, layout.SUPER_OFFSET, layout.MAGIC, 0, layout.HAS_MTIMES, BLOCK_BITS, 0, ROOT_OFFSET // SLOT,
             self.count, 0, 0, first + len(self._blocks) // BLOCK, 0, shared, bytes(16), bytes(16),

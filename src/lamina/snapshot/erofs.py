@@ -33,7 +33,7 @@ from .layertree import LayerTree
 from .marks import Beneath
 from .paths import DATA, DIFF, IMAGE, PARENT, TAR, WORK, ErofsPaths
 from .settling import is_settled, settle
-from .spare import Spare, sha256
+from .spare import Spare, digest
 
 MAX_DEPTH = 500
 """The most layers that overlayfs joins (OVL_MAX_STACK)."""
@@ -247,7 +247,7 @@ class Erofs(Driver):
                 yield f"{where}/{DATA} is there, though the image does not know it"
             return
         try:
-            is_sound = sha256(data) == devices[1].sha256
+            is_sound = digest(data) == devices[1].digest
         except OSError:
             is_sound = False
         if not is_sound:

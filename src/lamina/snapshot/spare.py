@@ -4,6 +4,7 @@ They lie in a file of their own, the second device of the layer's image. What ha
 that has data takes all of its room there, of which the file system stores what is not zeros.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ _CHUNKS = 1024
 
 
 _STEP = 1 << 16
-"""Bytes copied at a time from layers below; what is all zeros is not written."""
+"""Bytes that are hashed or copied at a time, unless they are all zeros."""
 
 
 class Chunks(NamedTuple):
@@ -97,10 +98,10 @@ class Spare:
         return Chunks(bits, table)
 
     def finish(self) -> str:
-        """Complete the file; return its SHA-256 in hex."""
+        """Complete the file; return its digest."""
         if self._file is not None:
             self._file.truncate(self.blocks * BLOCK)
-        return sha256(self._path)
+        return digest(self._path)
 
     def _take(self, blocks: int) -> int:
         """Return the first of so many new blocks."""
@@ -121,12 +122,10 @@ class Spare:
 
     def _copy(self, source: int, position: int, start: int, size: int) -> None:
         target = self._open()
-        for at in range(0, size, _STEP):
-            data = os.pread(source, min(_STEP, size - at), position + at)
-            if len(data) != min(_STEP, size - at):
-                raise DataLoss(f"a file of a layer below ends {size - at - len(data)} bytes early")
-            if data.count(0) < len(data):
-                _write(target, memoryview(data), start + at)
+        if os.fstat(source).st_size < position + size:
+            raise DataLoss("a layer below has lost a part of a file's content")
+        for at, data in _steps(source, position, position + size):
+            _write(target, memoryview(data), start + at - position)
 
     def _open(self) -> int:
         if self._file is None:
@@ -140,7 +139,37 @@ def _write(fd: int, data: memoryview, at: int) -> None:
         data, at = data[done:], at + done
 
 
-def sha256(path: str) -> str:
-    """Return the SHA-256 of a file, in hex."""
-    with open(open_regular(path), "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def digest(path: str) -> str:
+    """Return the SHA-256 in hex of a file's length and of all its steps that are not zeros, with their places.
+
+    So holes cost nothing, however large they are.
+    """
+    found = hashlib.sha256()
+    with open(open_regular(path), "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        for at, data in _steps(file.fileno(), 0, size):
+            found.update(at.to_bytes(8, "little"))
+            found.update(data)
+    found.update(size.to_bytes(8, "little"))
+    return found.hexdigest()
+
+
+def _steps(fd: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Yield where between two places a file has data that are not all zeros, and the data, a step at a time."""
+    at = start
+    while at < end:
+        at += (_data(fd, at, end) - at) // _STEP * _STEP
+        data = os.pread(fd, min(_STEP, end - at), at)
+        if data.count(0) < len(data):
+            yield at, data
+        at += _STEP
+
+
+def _data(fd: int, start: int, end: int) -> int:
+    """Return where from one place on the disk has data, or the end."""
+    try:
+        return min(os.lseek(fd, start, os.SEEK_DATA), end)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # there is no more
+            raise
+        return end
