@@ -58,7 +58,8 @@ class Known(NamedTuple):
 class Arena:
     """A folder with a template of a store, and commands on copies of it. The folder is made, and goes with `close`."""
 
-    def __init__(self, place: str = "/dev/shm") -> None:
+    def __init__(self, place: str = "/dev/shm", driver: str = "overlay2") -> None:
+        self.driver = driver
         self.folder = tempfile.mkdtemp(prefix=f"lamina-{os.getpid()}-", dir=place)
         self.template = os.path.join(self.folder, "template")
         self.store = os.path.join(self.folder, "store")
@@ -86,7 +87,7 @@ class Arena:
 
     def _write_archives(self) -> None:
         """Write tiny.tar, which the template has, and two of what it has not."""
-        with Engine(self.template) as engine:
+        with Engine(self.template, self.driver) as engine:
             engine.import_image(io.BytesIO(busybox()), Wording("tiny:1"))
             with open(os.path.join(self.folder, "tiny.tar"), "wb") as file:
                 engine.save(["tiny:1"], file)
@@ -263,7 +264,7 @@ class Arena:
 
     def _note_ids(self) -> None:
         """Remember the containers that are there, whole or not: no control group of theirs may stay."""
-        for path in ("lamina/containers/*", "image/overlay2/layerdb/mounts/*", "../run/bundles/*"):
+        for path in ("lamina/containers/*", "image/*/layerdb/mounts/*", "../run/bundles/*"):
             self._ids.update(map(os.path.basename, glob.glob(os.path.join(self.store, path))))
 
     @contextlib.contextmanager

@@ -71,5 +71,6 @@ COMMANDS = {
     "volume create": Command(["volume", "create", "--label", "a=b", "new"]),
     "volume rm": Command(["volume", "rm", "old"]),
     "cp": Command(["cp", "context", "one:/again"], parts=True),
+    "migrate": Command(["system", "migrate", "--to", "vfs"], (["rm", "one", "two"],)),
     "check --repair": Command(["system", "check", "--repair"], damage=_damage),
 }
