@@ -1,13 +1,14 @@
 """Images and containers over the driver erofs, from the tar of a layer to a process in it, against overlay2."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bench.images import Image
-from tests import disks, peers, traces
-from tests.cli.place import Lamina, furnish
+from tests import disks, peers, traces, unprivileged
+from tests.cli.place import BIN, Lamina, furnish
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 
@@ -60,3 +61,30 @@ def test_a_life(stores: dict[str, Lamina], tmp_path: Path) -> None:
         assert os.listdir(f"{lamina.root}/{name}") in ([], ["l"])
     assert seen["erofs"] == seen["overlay2"]
     assert seen["erofs"][0].splitlines() == ["C /copied", "D /copied/b", "C /etc", "C /etc/passwd"]
+
+
+def test_without_rights(lamina: Lamina, tmp_path: Path) -> None:
+    """Who may not mount takes layers in, looks into them, and gives them back."""
+    unprivileged.open_way(tmp_path)
+    place = tmp_path / "mine"
+    place.mkdir()
+    lamina("save", "-o", str(place / "site.tar"), "site:2")
+    for path in (place, place / "site.tar"):
+        os.chown(path, unprivileged.USER, unprivileged.USER)
+    env = {**lamina.env, "LAMINA_ROOT": f"{place}/store", "LAMINA_STORAGE_DRIVER": "erofs"}
+
+    def mine(*words: str) -> str:
+        command = unprivileged.command(f"{BIN}/lamina", *words)
+        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=place)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert mine("load", "-i", "site.tar") == "Loaded image: site:2\n"
+    assert mine("cat", "site:2", "/www/more.html") == "more\n" * 100
+    mine("save", "-o", "again.tar", "site:2")
+    assert (place / "again.tar").read_bytes() == (place / "site.tar").read_bytes()
+    assert mine("system", "check").startswith("no problem found")
+    mine("system", "migrate", "--to", "vfs")
+    env["LAMINA_STORAGE_DRIVER"] = ""
+    mine("save", "-o", "third.tar", "site:2")
+    assert (place / "third.tar").read_bytes() == (place / "site.tar").read_bytes()

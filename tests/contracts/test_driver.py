@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests import tars, trees
 from tests.tars import directory, file, hardlink, opaque, symlink, tar, whiteout
 
-from lamina.errors import DataLoss, LaminaError
+from lamina.errors import DataLoss, LaminaError, NotSupported
 from lamina.mount import detached
 from lamina.snapshot import probe
 from lamina.snapshot.driver import Driver
@@ -289,6 +289,20 @@ class TestWritable:
             Path(path, "a").write_text("x")
 
         assert [(change.kind, change.path) for change in driver.changes("c", None)] == [(Kind.ADDED, b"a")]
+
+
+class TestTars:
+    def test_as_it_came_or_not_at_all(self, driver: Driver) -> None:
+        data = tar(file("a", b"1"), file("a", b"2")) + b"junk"
+        snapshot = layer(driver, None, data)
+        if not driver.keeps_tars:
+            with pytest.raises(NotSupported, match=f"the storage driver {driver.name} keeps no tars"):
+                driver.tar(snapshot)
+            return
+        with driver.tar(snapshot) as kept:
+            assert kept.read() == data
+        with pytest.raises(DataLoss, match="No such file or directory"):
+            driver.tar("absent")
 
 
 class TestLife:

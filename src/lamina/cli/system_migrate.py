@@ -24,4 +24,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
     layers = shell.engine.migrate(options.to)
     if not options.quiet:
         shell.line(f"{shell.root} has the storage driver {options.to}, and {layers} layer{'s' * (layers != 1)}")
+    if shell.driver not in ("", options.to):
+        what = f"--storage-driver or LAMINA_STORAGE_DRIVER asks for {shell.driver}"
+        shell.warn(f"WARNING: {what}: as long as it does, another, empty store is used")
     return 0
