@@ -44,6 +44,13 @@ def xfs(size: int, folder: str | None = None) -> contextlib.AbstractContextManag
 
 
 @contextlib.contextmanager
+def memory(driver: str) -> Iterator[str]:
+    """Make a folder in memory for a store with a storage driver; for erofs a disk: it mounts nothing from tmpfs."""
+    with ext4(512 << 20) if driver == "erofs" else tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        yield folder
+
+
+@contextlib.contextmanager
 def disk(kind: str, size: int, folder: str | None = None) -> Iterator[str]:
     """Mount a new file system of `size` bytes while the block runs; yields the folder it is mounted on.
 

@@ -12,7 +12,10 @@ import pytest
 from tests import traces
 
 from lamina import mount
-from lamina.mount import Mount, MountFailed, Namespace, attach, detached
+from lamina.erofs.directory import Folder, Meta
+from lamina.erofs.layout import Device
+from lamina.erofs.writer import Writer
+from lamina.mount import Image, Mount, MountFailed, Namespace, attach, detached
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -102,9 +105,75 @@ def test_hundreds_of_layers(home: Path) -> None:
         by_text(Mount(str(home), names))
 
 
+@pytest.fixture
+def imaged(home: Path) -> Mount:
+    """A mount of two images and a directory, the topmost; an image's contents lie in another file."""
+    for number in range(2):
+        (home / f"{number}.tar").write_bytes((b"content %d" % number).ljust(512))
+        writer, root = Writer(), Folder(Meta())
+        node = writer.file(Meta(), 9, 0)
+        root.names |= {b"%d" % number: node, b"b": node, b"c": node}
+        writer.finish(root, [Device(1)])
+        with open(home / f"{number}.erofs", "wb") as file:
+            writer.write(file)
+    return Mount(str(home), ("high", Image("1.erofs", ("1.tar",)), Image("0.erofs", ("0.tar",))), "upper", "work")
+
+
+IMAGED = {"0": "content 0", "1": "content 1", "b": "high", "c": "content 1"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_images_among_the_layers(home: Path, imaged: Mount, way: Callable[[Mount], int]) -> None:
+    with traces.tidy(str(home)):
+        for wanted in (imaged, Mount(imaged.home, imaged.lowers)):
+            fd = way(wanted)
+            try:
+                assert read(fd) == IMAGED
+                assert {os.lstat(name, dir_fd=fd).st_dev for name in (".", *IMAGED)} == {os.fstat(fd).st_dev}
+                if wanted.upper:
+                    os.unlink("0", dir_fd=fd)
+                    os.mkdir("0", dir_fd=fd)
+                    os.rmdir("0", dir_fd=fd)
+                    os.rename(f"/proc/self/fd/{fd}/1", f"/proc/self/fd/{fd}/0")
+                    os.rename(f"/proc/self/fd/{fd}/0", f"/proc/self/fd/{fd}/1")
+                    os.unlink("1", dir_fd=fd)
+                    assert read(fd) == {"b": "high", "c": "content 1"}
+                    for name in os.listdir(home / "upper"):
+                        (home / "upper" / name).unlink()
+            finally:
+                os.close(fd)
+        assert traces.mounts(str(home)) == []
+
+
+def test_images_at_a_place_in_a_namespace(home: Path, imaged: Mount) -> None:
+    place = str(home / "place")
+    for wanted in (imaged, Mount(imaged.home, imaged.lowers[2:])):
+        for how in (attach, mount._overlay_by_text):
+            if how is attach or wanted.upper:
+                with Namespace() as namespace:
+                    namespace.run(how, wanted, place)
+                    seen = namespace.run(lambda: subprocess.check_output(["cat", f"{place}/0", f"{place}/b"]))
+                    assert seen == (b"content 0high" if wanted.upper else b"content 0" * 2)
+                    assert namespace.run(os.path.exists, "/proc/self/mounts"), "it is uncovered again"
+    assert os.listdir(place) == []
+    assert traces.mounts(str(home)) == []
+
+
+def test_a_single_image(home: Path, imaged: Mount) -> None:
+    fd = detached(Mount(imaged.home, imaged.lowers[2:]))
+    try:
+        assert read(fd) == {"0": "content 0", "b": "content 0", "c": "content 0"}
+        with pytest.raises(OSError, match="Read-only file system"):
+            os.mkdir("new", dir_fd=fd)
+    finally:
+        os.close(fd)
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
+        (Mount("@", (Image("absent"), "low")), "cannot mount 2 layers of @: No such file or directory"),
+        (Mount("@", (Image("low/a"),)), "cannot mount 1 layers of @: Invalid argument"),
         (Mount("@", ("high", "absent")), "cannot mount 2 layers of @: No such file or directory"),
         (Mount("@", ("low/a",)), "cannot mount 1 layers of @: Not a directory"),
         (Mount("@", ("low",), "upper", "absent"), "cannot mount 1 layers of @: No such file or directory"),
@@ -149,7 +218,7 @@ def _interrupt() -> None:
 
 DENIED = """
 import sys
-from lamina.mount import Mount, MountDenied, Namespace, detached
+from lamina.mount import Image, Mount, MountDenied, Namespace, detached
 
 for attempt in (lambda: detached(Mount(sys.argv[1], ("high", "low"))), Namespace().__enter__):
     try:

@@ -88,6 +88,19 @@ def is_unread(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno == errno.EIO
 
 
+def open_regular(path: str) -> int:
+    """Open a regular file to read, and return its descriptor; a pipe in its place is not waited for.
+
+    Raises:
+        OSError: it is something else, or not there.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "no regular file", path)
+    return fd
+
+
 def write_out(fd: int) -> None:
     """Start to bring an open file's bytes to the disk, and do not wait: a hint (sync_file_range(2))."""
     import ctypes  # noqa: PLC0415 - only for those who write

@@ -8,12 +8,13 @@ Sources: mount(2), pivot_root(2), setns(2), fsopen(2), fsconfig(2), move_mount(2
 overlayfs.rst.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ _AT_FDCWD = -100
 _CLONE_NEWNS = 0x20000
 _MNT_DETACH = 2
 _MS_RDONLY, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 4096, 16384, 1 << 19
-_OPTIONS = ("index", "metacopy", "redirect_dir")
+_OFF = ("index", "metacopy", "redirect_dir")
 _MAX_DATA = 4095
 
 
@@ -44,19 +45,26 @@ class MountDenied(PermissionDenied):
     """The caller may not mount."""
 
 
+class Image(msgspec.Struct, frozen=True):
+    """An EROFS image in a file, and the files that its contents lie in, in the order of its devices."""
+
+    path: str
+    devices: tuple[str, ...] = ()
+
+
 class Mount(msgspec.Struct, frozen=True):
-    """What to mount: an overlay of directories, or, without `lowers`, the directory `upper` alone.
+    """What to mount: an overlay of directories and images, a single image, or, without `lowers`, the directory `upper`.
 
     Attributes:
         home: the folder that all other paths are relative to.
-        lowers: read-only directories, the topmost first.
+        lowers: read-only directories and images, the topmost first.
         upper: the writable directory; empty for a read-only overlay.
         work: an empty directory on the file system of `upper`.
         user_xattrs: keep the overlay's marks in `user.` attributes, as without privilege it must.
     """
 
     home: str
-    lowers: tuple[str, ...] = ()
+    lowers: tuple[str | Image, ...] = ()
     upper: str = ""
     work: str = ""
     user_xattrs: bool = False
@@ -71,10 +79,10 @@ def detached(mount: Mount) -> int:
     """
     try:
         if not mount.lowers:
-            return os.open(os.path.join(mount.home, mount.upper), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        return _overlay(mount)
+            return _folder(mount, mount.upper)
+        return _union(mount)
     except OSError as error:
-        if not (mount.lowers and _is_old_kernel(error)):
+        if not _may_be_old_kernel(mount, error):
             raise _refused(mount, error) from error
     with Namespace() as namespace:
         return namespace.run(_overlay_in_namespace, mount)
@@ -92,34 +100,59 @@ def attach(mount: Mount, path: str) -> None:
             source = os.path.join(mount.home, mount.upper)
             _check(_libc().mount(os.fsencode(source), os.fsencode(path), None, _MS_BIND | _MS_REC, None))
             return
-        fd = _overlay(mount)
-        try:
-            _call(_MOVE_MOUNT, fd, b"", _AT_FDCWD, os.fsencode(path), _EMPTY_PATH)
-        finally:
-            os.close(fd)
+        _move(_union(mount), path)
     except OSError as error:
-        if not (mount.lowers and _is_old_kernel(error)):
+        if not _may_be_old_kernel(mount, error):
             raise _refused(mount, error) from error
         _overlay_by_text(mount, path)
 
 
-def _is_old_kernel(error: OSError) -> bool:
-    return error.errno in (errno.ENOSYS, errno.EINVAL)
+def _may_be_old_kernel(mount: Mount, error: OSError) -> bool:
+    """Tell whether an overlay may work by mount(2) that did not by descriptors."""
+    return bool(mount.lowers) and not _is_image(mount) and error.errno in (errno.ENOSYS, errno.EINVAL)
+
+
+def _is_image(mount: Mount) -> bool:
+    """Tell whether a mount is a single image: that needs no overlay."""
+    return len(mount.lowers) == 1 and isinstance(mount.lowers[0], Image) and not mount.upper
+
+
+def _options(mount: Mount) -> dict[str, str]:
+    """Return the options of an overlay, without its layers.
+
+    Images are file systems of their own. Programs that stay on one (find -xdev, tar --one-file-system) would leave out
+    what is in them, if inodes did not get numbers of one space (xino).
+    """
+    options = dict.fromkeys(_OFF, "off")
+    return {**options, "xino": "on"} if any(isinstance(lower, Image) for lower in mount.lowers) else options
+
+
+def _folder(mount: Mount, path: str) -> int:
+    return os.open(os.path.join(mount.home, path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _union(mount: Mount) -> int:
+    if _is_image(mount) and isinstance(mount.lowers[0], Image):
+        return _image(mount, mount.lowers[0])
+    return _overlay(mount)
 
 
 def _overlay(mount: Mount) -> int:
-    """Make an overlay whose layers are passed as descriptors, whatever the length of their paths (Linux 6.13)."""
+    """Make an overlay whose layers are passed as descriptors, whatever the length of their paths (Linux 6.13).
+
+    Of mounts that are attached nowhere it takes them since Linux 6.15.
+    """
     opened: list[int] = []
 
-    def layer(key: bytes, path: str) -> None:
-        opened.append(os.open(os.path.join(mount.home, path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    def layer(key: bytes, source: str | Image) -> None:
+        opened.append(_image(mount, source) if isinstance(source, Image) else _folder(mount, source))
         _call(_FSCONFIG, opened[0], _SET_FD, key, None, opened[-1])
 
     opened.append(_call(_FSOPEN, b"overlay", _CLOEXEC))
     try:
         _call(_FSCONFIG, opened[0], _SET_STRING, b"source", b"overlay", 0)
-        for option in _OPTIONS:
-            _call(_FSCONFIG, opened[0], _SET_STRING, option.encode(), b"off", 0)
+        for key, value in _options(mount).items():
+            _call(_FSCONFIG, opened[0], _SET_STRING, key.encode(), value.encode(), 0)
         if mount.user_xattrs:
             _call(_FSCONFIG, opened[0], _SET_FLAG, b"userxattr", None, 0)
         for lower in mount.lowers:
@@ -134,34 +167,98 @@ def _overlay(mount: Mount) -> int:
             os.close(fd)
 
 
+def _image(mount: Mount, image: Image) -> int:
+    """Mount an image from its file (Linux 6.12); paths of any length are short by their descriptors."""
+    opened = [_call(_FSOPEN, b"erofs", _CLOEXEC)]
+    try:
+        for key, path in ((b"source", image.path), *((b"device", path) for path in image.devices)):
+            opened.append(os.open(os.path.join(mount.home, path), os.O_RDONLY | os.O_CLOEXEC))
+            _call(_FSCONFIG, opened[0], _SET_STRING, key, b"/proc/self/fd/%d" % opened[-1], 0)
+        _call(_FSCONFIG, opened[0], _CMD_CREATE, None, None, 0)
+        return _call(_FSMOUNT, opened[0], _CLOEXEC, _ATTR_READONLY)
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
+def _move(fd: int, path: str) -> None:
+    """Attach a mount at a directory; the descriptor is closed."""
+    try:
+        _call(_MOVE_MOUNT, fd, b"", _AT_FDCWD, os.fsencode(path), _EMPTY_PATH)
+    finally:
+        os.close(fd)
+
+
 def _overlay_in_namespace(mount: Mount) -> int:
-    """Make an overlay over `/proc`, in a namespace where nobody misses it; return a descriptor that outlives it."""
-    _overlay_by_text(mount, "/proc")
-    return os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Make an overlay over a folder that its namespace does not miss; return a descriptor that outlives both."""
+    _overlay_by_text(mount, "/dev")
+    return os.open("/dev", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _overlay_by_text(mount: Mount, path: str) -> None:
-    """Make an overlay by mount(2), with paths relative to its home: their text must fit a page.
+    """Make an overlay by mount(2), with relative paths: their text must fit a page.
 
     The calling thread must not share its working directory: see `Namespace`.
     """
-    options = [f"{option}=off" for option in _OPTIONS] + ["userxattr"] * mount.user_xattrs
-    options.append("lowerdir=" + ":".join(mount.lowers))
+    try:
+        if all(isinstance(lower, str) for lower in mount.lowers):
+            os.chdir(mount.home)
+            _mount_overlay(mount, path, [str(lower) for lower in mount.lowers])
+        else:
+            _overlay_of_images(mount, path)
+    except OSError as error:
+        raise _refused(mount, error) from error
+
+
+def _overlay_of_images(mount: Mount, path: str) -> None:
+    images = [_image(mount, lower) for lower in mount.lowers if isinstance(lower, Image)]
+    with _scratch():  # the overlay has mounts of its own of what it joins
+        names = iter([_attach_image(number, fd) for number, fd in enumerate(images)])
+        os.mkdir("home")
+        _check(_libc().mount(os.fsencode(mount.home), b"home", None, _MS_BIND, None))
+        lowers = [f"home/{lower}" if isinstance(lower, str) else next(names) for lower in mount.lowers]
+        _mount_overlay(mount, path, lowers, "home/")
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[None]:
+    """Work in an empty folder that is gone after the block, over `/proc` of this namespace."""
+    _check(_libc().mount(b"tmpfs", b"/proc", b"tmpfs", 0, None))
+    try:
+        os.chdir("/proc")
+        yield
+    finally:
+        os.chdir("/")
+        _check(_libc().umount2(b"/proc", _MNT_DETACH))
+
+
+def _attach_image(number: int, fd: int) -> str:
+    os.mkdir(name := str(number))
+    _move(fd, name)
+    return name
+
+
+def _mount_overlay(mount: Mount, path: str, lowers: list[str], home: str = "") -> None:
+    """Make an overlay of directories, by paths from where we are; `home` leads to the mount's."""
+    options = [f"{key}={value}" for key, value in _options(mount).items()] + ["userxattr"] * mount.user_xattrs
+    options.append("lowerdir=" + ":".join(lowers))
     if mount.upper:
-        options += [f"upperdir={mount.upper}", f"workdir={mount.work}"]
+        options += [f"upperdir={home}{mount.upper}", f"workdir={home}{mount.work}"]
     data = ",".join(options).encode()
     if len(data) > _MAX_DATA:
         raise MountFailed(f"cannot mount {len(mount.lowers)} layers: this kernel takes no more than fit a page")
-    os.chdir(mount.home)
-    try:
-        _check(_libc().mount(b"overlay", os.fsencode(path), b"overlay", 0 if mount.upper else _MS_RDONLY, data))
-    except OSError as error:
-        raise _refused(mount, error) from error
+    _check(_libc().mount(b"overlay", os.fsencode(path), b"overlay", 0 if mount.upper else _MS_RDONLY, data))
 
 
 def _refused(mount: Mount, error: OSError) -> MountDenied | MountFailed:
     if error.errno in (errno.EPERM, errno.EACCES):
         return MountDenied("mounting layers needs root (CAP_SYS_ADMIN)")
+    if error.errno == errno.ENOTBLK:
+        return MountFailed(
+            f"cannot mount {len(mount.lowers)} layers of {mount.home}: "
+            "its file system, or this kernel (before 6.12), takes no EROFS images from files; use another --root, "
+            "or lamina system migrate --to overlay2"
+        )
     what = f"{len(mount.lowers)} layers of {mount.home}" if mount.lowers else os.path.join(mount.home, mount.upper)
     return MountFailed(f"cannot mount {what}: {error.strerror}")
 

@@ -51,7 +51,7 @@ class Lamina(Tool):
 
     def engine(self) -> Engine:
         """Return the same store for Python."""
-        return Engine(self.root, "overlay2", run_root=f"{self.root}.run")
+        return Engine(self.root, self.env["LAMINA_STORAGE_DRIVER"], run_root=f"{self.root}.run")
 
 
 def furnish(lamina: Lamina, tiny: images.Image) -> None:

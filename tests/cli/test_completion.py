@@ -30,7 +30,7 @@ def offered(lamina: Lamina, line: str) -> list[str]:
         ("lamina im", ["image", "images", "import"]),
         ("lamina --root /x hist", ["history"]),
         ("lamina --st", ["--storage-driver"]),
-        ("lamina --storage-driver ", ["overlay2", "vfs"]),
+        ("lamina --storage-driver ", ["erofs", "overlay2", "vfs"]),
         ("lamina volume ", ["create", "inspect", "list", "ls", "prune", "remove", "rm"]),
         ("lamina nothing ", []),
         ("lamina run --net", ["--net", "--network"]),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests import tars, trees
 from tests.tars import directory, file, hardlink, opaque, symlink, tar, whiteout
 
-from lamina.errors import DataLoss, LaminaError
+from lamina.errors import DataLoss, LaminaError, NotSupported
 from lamina.mount import detached
 from lamina.snapshot import probe
 from lamina.snapshot.driver import Driver
@@ -23,7 +23,6 @@ from lamina.tar import split
 from lamina.tar.changes import Kind
 from lamina.tar.header import InvalidTar
 from lamina.tar.pack import pack
-from lamina.tar.reader import Reader
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -38,7 +37,7 @@ def layer(driver: Driver, parent: str | None, data: bytes) -> str:
     snapshot = secrets.token_hex(32)
     driver.create(snapshot, parent)
     with io.BytesIO() as record, split.Recorder(record, "/tmp") as recorder:
-        applied = driver.apply(snapshot, Reader(io.BytesIO(data), recorder), recorder)
+        applied = driver.apply(snapshot, io.BytesIO(data), recorder)
     driver.commit(snapshot, parent, applied)
     return snapshot
 
@@ -177,7 +176,7 @@ class TestLayers:
         data = tar(file("a", b"12345"), hardlink("b", "a"), symlink("s", "abc"), directory("d"), whiteout("gone"))
         driver.create("x", None)
         with io.BytesIO() as record, split.Recorder(record, "/tmp") as recorder:
-            applied = driver.apply("x", Reader(io.BytesIO(data), recorder), recorder)
+            applied = driver.apply("x", io.BytesIO(data), recorder)
 
         assert driver.commit("x", None, applied) == 8
 
@@ -186,7 +185,7 @@ class TestLayers:
         data = tar(file("a", b"12345"), file("a", b"1"), directory("d"), file("d/x", b"123"), file("d", b"12"))
         driver.create("x", base)
         with io.BytesIO() as record, split.Recorder(record, "/tmp") as recorder:
-            applied = driver.apply("x", Reader(io.BytesIO(data), recorder), recorder)
+            applied = driver.apply("x", io.BytesIO(data), recorder)
 
         assert driver.commit("x", base, applied) == 3
 
@@ -305,6 +304,20 @@ class TestWritable:
         assert [(change.kind, change.path) for change in driver.changes("c", None)] == [(Kind.ADDED, b"a")]
 
 
+class TestTars:
+    def test_as_it_came_or_not_at_all(self, driver: Driver) -> None:
+        data = tar(file("a", b"1"), file("a", b"2")) + b"junk"
+        snapshot = layer(driver, None, data)
+        if not driver.keeps_tars:
+            with pytest.raises(NotSupported, match=f"the storage driver {driver.name} keeps no tars"):
+                driver.tar(snapshot)
+            return
+        with driver.tar(snapshot) as kept:
+            assert kept.read() == data
+        with pytest.raises(DataLoss, match="No such file or directory"):
+            driver.tar("absent")
+
+
 class TestLife:
     def test_ids(self, driver: Driver) -> None:
         base = stack(driver, tar(file("a")))
@@ -376,7 +389,7 @@ def test_all_drivers_show_the_same(layers: list[list[tars.Member]], tmp_path_fac
     if links and None in seen:
         return  # drivers may differ in when they find that a hard link has no target
 
-    assert seen[0] == seen[1]
+    assert all(one == seen[0] for one in seen)
 
 
 _edits = st.lists(

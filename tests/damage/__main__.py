@@ -2,16 +2,17 @@
 
 import os
 import sys
-import tempfile
 
 from tests import disks
 from tests.damage.patient import Patient, damages, recover, suffer
 
+from lamina.snapshot import probe
+
 
 def main() -> None:
     failed = 0
-    for driver in sys.argv[1:] or ("overlay2", "vfs"):
-        with tempfile.TemporaryDirectory(dir=disks.MEMORY) as folder:
+    for driver in sys.argv[1:] or probe.DRIVERS:
+        with disks.memory(driver) as folder:
             os.environ["LAMINA_RUN_ROOT"] = f"{folder}/run"
             os.mkdir(f"{folder}/place")
             patient = Patient(f"{folder}/place", driver)

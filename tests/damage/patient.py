@@ -83,12 +83,13 @@ UNSEEN = (
     "*/layerdb/*/size",  # another number
     "*-init/diff*",  # the runtime makes what is missing
     "overlay2/*/work*",  # the kernel's own
+    "erofs/*/work/*",  # likewise
     "vfs/dir/*",  # a tree has copies of files of the layers below
     "volumes/*/_data*",  # its user's
 )
 """Where some damage cannot be told, or does not matter."""
 
-FRAME = ("image*", "lamina*", "overlay2", "overlay2/l", "vfs", "vfs/dir", "volumes")
+FRAME = ("image*", "lamina*", "overlay2", "overlay2/l", "erofs", "vfs", "vfs/dir", "volumes")
 """What all images or containers need."""
 
 

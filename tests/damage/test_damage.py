@@ -1,20 +1,21 @@
 """Every file and folder of a store, each damaged in one way; the other ways by hand, `python -m tests.damage`."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 
 import pytest
 from tests import disks
 from tests.damage.patient import Patient, damages, recover, suffer
 
+from lamina.snapshot import probe
+
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
 
-@pytest.fixture(scope="module", params=("overlay2", "vfs"))
+@pytest.fixture(scope="module", params=probe.DRIVERS)
 def patient(request: pytest.FixtureRequest) -> Iterator[Patient]:
     """A furnished store in memory."""
-    with tempfile.TemporaryDirectory(dir=disks.MEMORY) as folder:
+    with disks.memory(request.param) as folder:
         os.mkdir(f"{folder}/place")
         patient = Patient(f"{folder}/place", request.param)
         patient.furnish()

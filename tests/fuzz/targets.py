@@ -29,6 +29,7 @@ from lamina.containers.files import Merge
 from lamina.containers.records import Records
 from lamina.dockerfile import parser
 from lamina.dockerfile.ignore import Ignore
+from lamina.erofs.reader import Image, Inode
 from lamina.errors import LaminaError
 from lamina.events import ignore as unheard
 from lamina.files import remove_tree
@@ -42,6 +43,7 @@ from lamina.remote.origins import Origin
 from lamina.remote.tokens import Authorizer
 from lamina.render import template
 from lamina.runtime import users
+from lamina.snapshot.erofs import Erofs
 from lamina.store.check import check
 from lamina.store.store import Store
 from lamina.streams import chunks
@@ -92,6 +94,39 @@ def tar(data: bytes) -> None:
         file.seek(0)
         root.forget()
         assert b"".join(split.assemble(file, lambda name: _open(root, name))) == data
+
+
+def index(data: bytes) -> None:
+    """Take a layer in without unpacking it, and read all of its image back."""
+    with _tree() as path:
+        driver = Erofs(path)
+        driver.create("a", None)
+        size = driver.commit("a", None, driver.apply("a", io.BytesIO(data)))
+        with driver.tar("a") as kept:
+            assert kept.read() == data
+        assert list(driver.check("a", None)) == []
+        with Image(os.path.join(path, "a", "layer.erofs")) as image:
+            assert sum({inode.number: inode.size for inode in _files(image)}.values()) == size
+
+
+def _files(image: Image) -> Iterator[Inode]:
+    """Yield the files and links of an image, each of whose contents is where the image says."""
+    folders = [image.root]
+    for folder in folders:
+        names = []
+        for name, inode in image.names(folder):
+            names.append(name)
+            image.xattrs(inode)
+            if inode.is_directory:
+                folders.append(inode)
+            elif inode.is_symlink:
+                assert len(image.target(inode)) == inode.size
+                yield inode
+            elif inode.is_regular:
+                for _, length, device, position in image.pieces(inode):
+                    assert position + length <= image.devices[device - 1].blocks * 512
+                yield inode
+        assert names == sorted(names)
 
 
 def _open(root: Root, name: bytes) -> int:
@@ -383,6 +418,7 @@ _DOCKER_CONFIG = '{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6eA=="},"h
 
 TARGETS = {
     "tar": Target(tar, _tars),
+    "index": Target(index, _tars),
     "tar-split": Target(tar_split, _splits),
     "dockerfile": Target(dockerfile, lambda: _texts("dockerfile/*/Dockerfile")),
     "dockerignore": Target(dockerignore, _words("*\n!a/b\n# c\n**/x\n[a-z]?\\*\n", "\ufeff/a/../b\n!\n")),

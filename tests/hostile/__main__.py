@@ -14,13 +14,14 @@ from tests.cli.place import BIN
 from tests.hostile.bombs import FULL, write
 
 from lamina.files import remove_tree
+from lamina.snapshot import probe
 
 
 def main() -> None:
     for name, (make, size, compress) in FULL.items():
         if not all(word in name for word in sys.argv[1:]):
             continue
-        for driver in ("overlay2", "vfs"):
+        for driver in probe.DRIVERS:
             with tempfile.TemporaryDirectory() as folder:
                 tar = os.path.join(folder, "bomb.tar")
                 with open(tar, "wb") as file:

@@ -17,7 +17,6 @@ from lamina.snapshot.driver import Driver
 from lamina.streams import Pieces
 from lamina.tar import apply
 from lamina.tar.header import InvalidTar
-from lamina.tar.reader import Reader
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -67,7 +66,7 @@ def test_attributes_that_would_fill_the_memory(driver: Driver, monkeypatch: pyte
     monkeypatch.setattr(apply, "MAX_WAITING", 5_000_000)
     driver.create("a" * 64, None)
     with pytest.raises(InvalidTar, match="tar with more than 5000000 bytes of directories' names and attributes"):
-        driver.apply("a" * 64, Reader(Pieces(bombs.attributes(6))), _Nobody())
+        driver.apply("a" * 64, Pieces(bombs.attributes(6)))
 
 
 @pytest.mark.parametrize("door", ["import", "load"])
@@ -110,7 +109,7 @@ def test_directories_opened(
     below, above = "a" * 64, "b" * 64
     for snapshot, parent in ((below, None), (above, below)):
         driver.create(snapshot, parent)
-        driver.commit(snapshot, parent, driver.apply(snapshot, Reader(Pieces(make(_DEPTH))), _Nobody()))
+        driver.commit(snapshot, parent, driver.apply(snapshot, Pieces(make(_DEPTH))))
     for change in driver.changes(above, below):
         assert change.path
     for snapshot in (above, below):

@@ -15,7 +15,7 @@ import pytest
 from tests import tars, trees
 from tests.tars import directory, file, hardlink, tar, whiteout
 
-from lamina.errors import LaminaError
+from lamina.errors import DataLoss, LaminaError
 from lamina.layers.layers import MAX_DEPTH, Layer, LayerDamaged, LayerNotFound, Layers, check_depth
 from lamina.lock import Lease, abandoned, exclusive
 from lamina.oci import digest
@@ -83,6 +83,25 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
         yield made
 
 
+UNPACKING = [name for name in probe.DRIVERS if not probe.make(name, "/", privileged=True).keeps_tars]
+
+
+@pytest.fixture(params=UNPACKING)
+def unpacked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A place whose driver unpacks layers, and so has a record of how to put their tars together."""
+    made = Place(tmp_path, request.param)
+    with made.lease:
+        yield made
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Place]:
+    """A place whose driver keeps the tars."""
+    made = Place(tmp_path, "erofs")
+    with made.lease:
+        yield made
+
+
 class TestRegister:
     def test_what_a_layer_is(self, place: Place) -> None:
         base = place.add(BASE)
@@ -103,7 +122,8 @@ class TestRegister:
         folder = place.file(top, "")
         expected = {"diff": top.diff_id, "size": "6", "cache-id": top.cache_id, "parent": base.chain_id}
         assert {name: (folder / name).read_text() for name in expected} == expected
-        assert {path.name for path in folder.iterdir()} == {*expected, "tar-split.json.gz"}
+        record = set() if place.driver.keeps_tars else {"tar-split.json.gz"}
+        assert {path.name for path in folder.iterdir()} == {*expected, *record}
         assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
         assert folder.stat().st_mode & 0o777 == 0o700
         assert not place.file(base, "parent").exists()
@@ -363,9 +383,9 @@ class TestDamage:
             place.layers.chain(layer.chain_id)
 
     @pytest.mark.parametrize("harm", ["other", "shorter", "longer", "removed", "link", "fifo", "folder", "folder gone"])
-    def test_of_a_file(self, place: Place, harm: str) -> None:
-        layer = place.add(BASE)
-        with place.driver.open(layer.cache_id) as root:
+    def test_of_a_file(self, unpacked: Place, harm: str) -> None:
+        layer = unpacked.add(BASE)
+        with unpacked.driver.open(layer.cache_id) as root:
             path = Path(f"/proc/self/fd/{root.fd}/d/a")
             if harm == "folder gone":
                 shutil.rmtree(path.parent)
@@ -375,37 +395,54 @@ class TestDamage:
                 path.unlink()
                 _make(path, harm)
         if harm == "longer":
-            assert place.tar(layer) == BASE, "what was appended is not read"
+            assert unpacked.tar(layer) == BASE, "what was appended is not read"
             return
-        assert len(place.check(layer)) == 1
+        assert len(unpacked.check(layer)) == 1
         with pytest.raises(LayerDamaged, match=f"layer {layer.chain_id} (is damaged|was modified)"):
-            place.tar(layer)
+            unpacked.tar(layer)
 
     @pytest.mark.parametrize("at", [0, 20, -20, -4])
-    def test_of_a_record(self, place: Place, at: int) -> None:
-        layer = place.add(BASE)
-        path = place.file(layer, "tar-split.json.gz")
+    def test_of_a_record(self, unpacked: Place, at: int) -> None:
+        layer = unpacked.add(BASE)
+        path = unpacked.file(layer, "tar-split.json.gz")
         data = bytearray(path.read_bytes())
         data[at] ^= 1
         path.write_bytes(data)
-        assert len(place.check(layer)) == 1
+        assert len(unpacked.check(layer)) == 1
         with pytest.raises(LaminaError):
-            place.tar(layer)
+            unpacked.tar(layer)
 
     @pytest.mark.parametrize("size", [0, 5, 60])
-    def test_of_a_short_record(self, place: Place, size: int) -> None:
-        layer = place.add(BASE)
-        os.truncate(place.file(layer, "tar-split.json.gz"), size)
-        assert len(place.check(layer)) == 1
+    def test_of_a_short_record(self, unpacked: Place, size: int) -> None:
+        layer = unpacked.add(BASE)
+        os.truncate(unpacked.file(layer, "tar-split.json.gz"), size)
+        assert len(unpacked.check(layer)) == 1
         with pytest.raises(LaminaError):
-            place.tar(layer)
+            unpacked.tar(layer)
 
-    def test_a_missing_record(self, place: Place) -> None:
-        layer = place.add(BASE)
-        place.file(layer, "tar-split.json.gz").unlink()
-        assert len(place.check(layer)) == 1
+    def test_a_missing_record(self, unpacked: Place) -> None:
+        layer = unpacked.add(BASE)
+        unpacked.file(layer, "tar-split.json.gz").unlink()
+        assert len(unpacked.check(layer)) == 1
         with pytest.raises(LayerDamaged, match=r"tar-split.json.gz: No such file"):
-            place.layers.tar_size(layer)
+            unpacked.layers.tar_size(layer)
+
+    @pytest.mark.parametrize("name", ["layer.tar", "layer.erofs", "layer.data", "parent"])
+    @pytest.mark.parametrize("harm", ["other", "shorter", "longer", "removed", "link", "fifo", "folder"])
+    def test_of_what_is_kept_with_a_tar(self, kept: Place, name: str, harm: str) -> None:
+        layer = kept.stack(BASE, tar(hardlink("l", "d/a")))
+        assert kept.check(layer) == []
+        path = Path(kept.driver.folder(layer.cache_id), name)
+        data = path.read_bytes()
+        if harm in ("other", "shorter", "longer"):
+            path.write_bytes({"other": data[:-1] + b"?", "shorter": data[:-1], "longer": data + b"0"}[harm])
+        else:
+            path.unlink()
+            _make(path, harm)
+        assert kept.check(layer) != []
+        if name == "layer.tar":
+            with pytest.raises(DataLoss, match=f"layer {layer.chain_id} (is damaged|was modified)"):
+                kept.tar(layer)
 
     def test_a_missing_tree(self, place: Place) -> None:
         layer = place.add(BASE)

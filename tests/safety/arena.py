@@ -71,9 +71,11 @@ class Arena:
     Args:
         place: where the folder is to be.
         run_root: what is fleeting; in the folder if empty.
+        driver: the storage driver of its stores.
     """
 
-    def __init__(self, place: str = "/dev/shm", run_root: str = "") -> None:
+    def __init__(self, place: str = "/dev/shm", run_root: str = "", driver: str = "overlay2") -> None:
+        self.driver = driver
         self.folder = tempfile.mkdtemp(prefix=f"lamina-{os.getpid()}-", dir=place)
         self.template = os.path.join(self.folder, "template")
         self.store = os.path.join(self.folder, "store")
@@ -103,7 +105,7 @@ class Arena:
 
     def _write_archives(self) -> None:
         """Write tiny.tar, which the template has, and two of what it has not."""
-        with Engine(self.template) as engine:
+        with Engine(self.template, self.driver) as engine:
             engine.import_image(io.BytesIO(busybox()), Wording("tiny:1"))
             with open(os.path.join(self.folder, "tiny.tar"), "wb") as file:
                 engine.save(["tiny:1"], file)
@@ -321,7 +323,7 @@ class Arena:
         """Remember the containers that are there, whole or not: no control group of theirs may stay."""
         places = (
             (self.store, "lamina/containers"),
-            (self.store, "image/overlay2/layerdb/mounts"),
+            (self.store, "image/*/layerdb/mounts"),
             (self.run_root, "bundles"),
         )
         for place in places:

@@ -77,5 +77,6 @@ COMMANDS = {
     "pull": Command(["pull", "HERE/web/site:1"], remote=True),
     "pull partial": Command(["pull", "HERE/web/site:1"], remote=True, partial=True),
     "push": Command(["push", "HERE/new/site:1"], (["tag", "victim:1", "HERE/new/site:1"],), remote=True),
+    "migrate": Command(["system", "migrate", "--to", "vfs"], (["rm", "one", "two"],)),
     "check --repair": Command(["system", "check", "--repair"], damage=_damage),
 }

@@ -94,7 +94,7 @@ def _names(fd: int, path: str) -> set[bytes]:
 
 class TestProbe:
     def test_overlay_where_it_works(self, tmp_path: Path) -> None:
-        assert probe.choose(str(tmp_path), privileged=True) == ("overlay2", "overlayfs mounts here")
+        assert probe.choose(str(tmp_path), privileged=True) == ("overlay2", "overlay2 mounts here")
         assert os.listdir(tmp_path) == []
 
     def test_copies_on_an_overlay(self, tmp_path: Path) -> None:
@@ -105,6 +105,7 @@ class TestProbe:
             name, reason = namespace.run(lambda: probe.choose(str(tmp_path / "place"), privileged=True))
         assert name == "vfs"
         assert reason.startswith("overlay2 does not work here: ")
+        assert "; erofs does not work here: cannot mount " in reason
         assert os.listdir(tmp_path / "upper") == []
 
     def test_a_place_that_is_not_there(self, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import fnmatch
 import io
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from lamina.errors import LaminaError
 from lamina.events import ignore
 from lamina.oci import digest, reference
 from lamina.oci.manifest import Descriptor
+from lamina.snapshot import probe
 from lamina.store import lifecycle
 from lamina.store.check import check
 from lamina.store.names import find, name_image
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay]
 BASE = Sample([tar(directory("d"), file("d/a", b"content of a"))], ["base:1"])
 TOP = Sample([*BASE.layers, tar(whiteout("gone"), file("b", b"content of b"), directory("e"))], ["top:1", "top:2"])
 CONTAINER = "c" * 64
-DRIVERS = ["overlay2", "vfs"]
+DRIVERS = probe.DRIVERS
 
 UNSEEN = (
     "lamina/lock",  # a file without content
@@ -65,7 +65,7 @@ def make(root: str, driver: str) -> Store:
 @pytest.fixture(scope="module", params=DRIVERS)
 def template(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
     """The root of a small store in memory, and its driver."""
-    with tempfile.TemporaryDirectory(dir=disks.MEMORY) as folder:
+    with disks.memory(request.param) as folder:
         make(f"{folder}/root", request.param)
         yield f"{folder}/root", request.param
 
@@ -206,7 +206,7 @@ def test_a_short_name_that_leads_elsewhere(tmp_path: Path, link: str) -> None:
 )
 def test_what_belongs_to_nothing_is_named(tmp_path: Path, driver: str, stray: str, line: str) -> None:
     store = make(str(tmp_path / "root"), driver)
-    folder = "overlay2" if driver == "overlay2" else "vfs/dir"
+    folder = "vfs/dir" if driver == "vfs" else driver
     os.makedirs(os.path.join(store.paths.root, stray.format(driver=driver, driver_folder=folder)))
     assert any(line in said for said in check(store, ignore))
 

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,11 +32,14 @@ DERIVED = (
     "overlay2/*/lower",
     "overlay2/*/committed",
     "overlay2/l/*",
+    "erofs/*/parent",
+    "erofs/*/layer.erofs",
     "*/layerdb/sha256/*/diff",
     "*/layerdb/sha256/*/parent",
     "*/layerdb/sha256/*/size",
     "*/layerdb/sha256/*/cache-id",
     "image/overlay2/layerdb/mounts/*",
+    "image/erofs/layerdb/mounts/*",
     "image/vfs/layerdb/mounts/*/init-id",
     "*/repositories.json",
     "*/imagedb/metadata/*",
@@ -53,7 +55,7 @@ def make(root: str, driver: str) -> Store:
 
 @pytest.fixture(scope="module", params=DRIVERS)
 def template(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    with tempfile.TemporaryDirectory(dir=disks.MEMORY) as folder:
+    with disks.memory(request.param) as folder:
         make(f"{folder}/root", request.param)
         yield f"{folder}/root", request.param
 
@@ -117,8 +119,10 @@ def test_a_kept_blob_brings_a_layer_back(tmp_path: Path, driver: str, damage: Ca
     for sample in (BASE, TOP):
         content(sample, store.content)
     good = saved(store, TOP)
-    (split,) = tmp_path.glob(f"root/image/*/layerdb/sha256/{BASE.chain_ids[0].removeprefix('sha256:')}/tar-split*")
-    damage(str(split))
+    layer = store.layers.get(BASE.chain_ids[0])
+    kept = f"erofs/{layer.cache_id}/layer.tar"
+    split = f"image/{driver}/layerdb/sha256/{digest.encoded(layer.chain_id)}/tar-split.json.gz"
+    damage(os.path.join(store.paths.root, kept if store.driver.keeps_tars else split))
     lines = mend(store)
     lost = ("quarantined layer", "quarantined image", "quarantined the files")
     assert not any(line.startswith(lost) for line in lines)

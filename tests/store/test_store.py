@@ -60,13 +60,15 @@ class TestDriver:
         assert sorted(os.listdir(tmp_path / "root")) == ["image", "lamina", "overlay2"], "no trial stays"
 
     def test_an_unknown_one_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(UnknownDriver, match="storage driver 'aufs' is not known; there are overlay2, vfs"):
+        with pytest.raises(UnknownDriver, match="storage driver 'aufs' is not known; there are overlay2, erofs, vfs"):
             Store(str(tmp_path / "root"), "aufs")
         assert not (tmp_path / "root").exists()
 
     def test_a_root_of_another_program_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "image/btrfs").mkdir(parents=True)
-        with pytest.raises(UnknownDriver, match=r"was made with the storage driver 'btrfs'; lamina has overlay2, vfs"):
+        with pytest.raises(
+            UnknownDriver, match=r"was made with the storage driver 'btrfs'; lamina has overlay2, erofs, vfs"
+        ):
             Store(str(tmp_path))
         assert os.listdir(tmp_path) == ["image"]
 

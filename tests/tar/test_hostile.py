@@ -19,7 +19,6 @@ from tests.tars import Member, device, directory, fifo, file, hardlink, opaque, 
 from lamina.errors import InvalidArgument, LaminaError
 from lamina.snapshot import probe
 from lamina.snapshot.driver import Driver
-from lamina.tar.reader import Reader
 from lamina.tar.root import Breakout, NotBelow, Root, clean
 
 OUT = "/@"
@@ -52,7 +51,7 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Driver:
 def layer(driver: Driver, parent: str | None, *members: Member) -> str:
     snapshot = secrets.token_hex(32)
     driver.create(snapshot, parent)
-    driver.commit(snapshot, parent, driver.apply(snapshot, Reader(io.BytesIO(tar(*members))), _Nobody()))
+    driver.commit(snapshot, parent, driver.apply(snapshot, io.BytesIO(tar(*members))))
     return snapshot
 
 

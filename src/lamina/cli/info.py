@@ -24,11 +24,13 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
         return 0
     from ..render import units
 
+    status = "".join(f" {key}: {value}\n" for key, value in info["DriverStatus"])
     shell.out(
         f"Containers: {info['Containers']}\n"
         f"Images: {info['Images']}\n"
         f"Server Version: {info['ServerVersion']}\n"
         f"Storage Driver: {info['Driver']}\n"
+        f"{status}"
         f"Kernel Version: {info['KernelVersion']}\n"
         f"Operating System: {info['OperatingSystem']}\n"
         f"OSType: {info['OSType']}\n"

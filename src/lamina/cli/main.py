@@ -77,7 +77,14 @@ GROUPS = {
     | {"cp": "image cp", "ls": "images", "list": "images", "prune": "image prune", "rm": "rmi", "remove": "rmi"},
     "manifest": {name: f"manifest {name}" for name in ("annotate", "create", "inspect", "push", "rm")},
     "registry": {name: f"registry {name}" for name in ("check", "gc", "history", "serve")},
-    "system": {"check": "check", "df": "system df", "events": "events", "info": "info", "prune": "system prune"},
+    "system": {
+        "check": "check",
+        "df": "system df",
+        "events": "events",
+        "info": "info",
+        "migrate": "system migrate",
+        "prune": "system prune",
+    },
     "volume": {name: f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")}
     | {"list": "volume ls", "remove": "volume rm"},
 }
@@ -101,6 +108,7 @@ HIDDEN = {
     "registry history": Command("registry_history", "List what a tag stood for"),
     "registry serve": Command("registry_serve", "Serve images to docker, podman and all who pull and push"),
     "system df": Command("system_df", "Show how much room images, containers and volumes take"),
+    "system migrate": Command("system_migrate", "Give the store another storage driver"),
     "system prune": Command("system_prune", "Remove unused data"),
     "volume prune": Command("volume_prune", "Remove unused local volumes"),
     "volume create": Command("volume_create", "Create a volume"),

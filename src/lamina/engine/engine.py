@@ -594,6 +594,18 @@ class Engine:
         if aside.folder:
             yield f"what could not be restored is in {aside.folder}"
 
+    def migrate(self, driver: str) -> int:
+        """Give the store another storage driver; return the number of its layers. Open the engine anew then.
+
+        Raises:
+            Conflict: there are containers, or the store is in use.
+            FailedPrecondition: the driver does not work there.
+        """
+        from ..store.migration import migrate  # noqa: PLC0415
+
+        with self._store.writing() as lease:
+            return migrate(self._store, lease, driver, self.report)
+
     def _image_of(self, container: str) -> "Digest | None":
         try:
             return self._containers.records.get(container).image_id

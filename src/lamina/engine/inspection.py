@@ -134,6 +134,7 @@ def system(store: Store) -> dict[str, Any]:
     return {
         "ServerVersion": __version__,
         "Driver": store.driver_name,
+        "DriverStatus": [["Chosen because", store.driver_reason]],
         "DockerRootDir": store.paths.root,
         "Images": sum(1 for _ in store.images),
         "Containers": sum(1 for _ in store.mounts),

@@ -28,7 +28,6 @@ from ..streams import DigestMismatch, Hashed, Pieces, Reader, Verified, chunks
 from ..tar import split
 from ..tar.apply import Applied
 from ..tar.header import InvalidTar
-from ..tar.reader import Reader as TarReader
 from ..tar.root import Breakout, NotBelow, NotRegular, Root, clean, open_regular
 from .paths import SPLIT, Paths, is_layer, is_removing, new_removing, new_write_set
 
@@ -188,15 +187,23 @@ class Layers:
         try:
             os.mkdir(folder, 0o700)
             self._driver.create(snapshot, _tree(parent) if self._driver.parent_first else None)
-            with open(os.path.join(folder, SPLIT), "w+b") as file, split.Recorder(file, folder) as recorder:
-                hashed = Hashed(stream)
-                with Ahead(hashed) as ahead:
-                    applied = self._driver.apply(snapshot, TarReader(ahead, recorder), recorder)
-                recorder.finish()
+            hashed = Hashed(stream)
+            with Ahead(hashed) as ahead:
+                applied = self._apply(snapshot, ahead, folder)
             return Pending(Digest(hashed.digest), snapshot, name, applied)
         except BaseException:
             self._drop(lease, snapshot, name)
             raise
+
+    def _apply(self, snapshot: str, stream: Reader, folder: str) -> Applied:
+        """Give the driver a tar; record what it does not keep of it."""
+        if self._driver.keeps_tars:
+            return self._driver.apply(snapshot, stream)
+        with open(os.path.join(folder, SPLIT), "w+b") as file, split.Recorder(file, folder) as recorder:
+            applied = self._driver.apply(snapshot, stream, recorder)
+            recorder.finish()
+            os.fchmod(file.fileno(), 0o644)
+        return applied
 
     def place(self, pending: Pending, parent: Layer | Pending | None) -> None:
         """Put an unpacked layer on top of its parent, which may be placed but unpublished itself."""
@@ -265,6 +272,9 @@ class Layers:
 
     def tar_size(self, layer: Layer) -> int:
         """Return the number of bytes of the layer's tar."""
+        if self._driver.keeps_tars:
+            with self._kept(layer) as file:
+                return file.seek(0, os.SEEK_END)
         with self._split(layer) as file:
             return split.size(file)
 
@@ -280,6 +290,10 @@ class Layers:
 
     def assemble(self, layer: Layer) -> Iterator[bytes]:
         """Yield the bytes of the layer's tar unchecked; for `tar` they are checked against the diff id."""
+        if self._driver.keeps_tars:
+            with self._kept(layer) as file:
+                yield from chunks(file)
+            return
         with self._split(layer) as file, self._driver.open(layer.cache_id) as root:
             try:
                 yield from split.assemble(file, lambda name: _open_file(root, name))
@@ -312,6 +326,12 @@ class Layers:
                 raise
             what = error.strerror if isinstance(error, OSError) else error
             raise LayerDamaged(f"layer {layer.chain_id} is damaged: {os.fsdecode(path)!r}: {what}") from error
+
+    def _kept(self, layer: Layer) -> BinaryIO:
+        try:
+            return self._driver.tar(layer.cache_id)
+        except DataLoss as error:
+            raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
 
     def _split(self, layer: Layer) -> BinaryIO:
         try:
@@ -424,7 +444,6 @@ def _described(pending: Pending, parent: Digest | None) -> Layer:
 
 def _write(folder: str, layer: Layer) -> None:
     """Write a layer's description into its write set."""
-    os.chmod(os.path.join(folder, SPLIT), 0o644)
     write_new(folder, "diff", layer.diff_id)
     write_new(folder, "size", str(layer.size))
     write_new(folder, "cache-id", layer.cache_id)

@@ -7,7 +7,7 @@ layerdb/                        Docker's layout, byte for byte (moby, daemon/int
     parent                      the chain id below it; absent on a base
     size                        bytes of its files, decimal
     cache-id                    the driver's id of its tree
-    tar-split.json.gz           its tar without the contents: see tar.split
+    tar-split.json.gz           its tar without the contents: see tar.split; absent where the driver keeps the tar
   sha256/<chain id>-<random>-removing/   a layer on its way out
   mounts/<container id>/        a writable layer
     mount-id                    the driver's id of its tree

@@ -1,13 +1,19 @@
 """The contract of storage drivers."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
+from ..errors import NotSupported
 from ..mount import Mount
+from ..streams import Reader as Stream
+from ..tar import reader
 from ..tar.apply import Applied, Keeper
 from ..tar.changes import Change
-from ..tar.reader import Reader
 from ..tar.root import Root
+
+
+class Recorder(reader.Recorder, Keeper, Protocol):
+    """Hears of all bytes of a tar, and of the contents that go while it is unpacked; see `tar.split.Recorder`."""
 
 
 class Driver(Protocol):
@@ -28,6 +34,9 @@ class Driver(Protocol):
     parent_first: bool
     """Whether `create` needs the parent committed; without it, layers may be applied in any order."""
 
+    keeps_tars: bool = False
+    """Whether a layer's tar stays on disk as it came: then nobody has to record how to put it together again."""
+
     def create(self, snapshot: str, parent: str | None) -> None:
         """Make an empty layer.
 
@@ -36,9 +45,24 @@ class Driver(Protocol):
         """
         ...
 
-    def apply(self, snapshot: str, reader: Reader, keeper: Keeper) -> Applied:
-        """Unpack a tar into a created layer; see `tar.apply` for what is raised."""
+    def apply(self, snapshot: str, stream: Stream, recorder: Recorder | None = None) -> Applied:
+        """Unpack a tar into a created layer, and read the stream to its end; see `tar.apply` for what is raised.
+
+        Args:
+            snapshot: the layer.
+            stream: the tar.
+            recorder: hears of what the tree does not hold; not with `keeps_tars`.
+        """
         ...
+
+    def tar(self, snapshot: str) -> BinaryIO:
+        """Open a layer's tar, with `keeps_tars`; the caller closes it.
+
+        Raises:
+            DataLoss: it is not there.
+            NotSupported: the driver keeps none.
+        """
+        raise NotSupported(f"the storage driver {self.name} keeps no tars")
 
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         """Put a layer on top of its parent and finish what its tar left open; return its size.

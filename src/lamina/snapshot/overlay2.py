@@ -15,16 +15,18 @@ from ..errors import DataLoss, NotFound
 from ..files import remove_tree, replace, syncfs
 from ..mount import Mount
 from ..streams import CHUNK
+from ..streams import Reader as Stream
 from ..tar import apply as tar_apply
-from ..tar.apply import Applied, Keeper
-from ..tar.changes import Change, Place, changes
+from ..tar.apply import Applied
+from ..tar.changes import Change, changes
 from ..tar.header import InvalidTar
 from ..tar.reader import Reader
-from ..tar.root import NotBelow, Root, is_whiteout, is_whiteout_inode
+from ..tar.root import NotBelow, Root, is_whiteout_inode
 from .copying import copy_file, copy_metadata
-from .driver import Driver
+from .driver import Driver, Recorder
+from .marks import Beneath, Marks
 from .paths import Overlay2Paths
-from .union import Union, is_opaque
+from .union import Union
 
 MAX_DEPTH = 128
 """The most layers that one `lower` names: as many short names fit the page that mount(2) takes."""
@@ -57,10 +59,10 @@ class Overlay2(Driver):
         _write(paths.file(snapshot, "link"), short.encode())  # first, so that `remove` knows what link was made
         os.symlink(paths.link_target(snapshot), paths.link(short))
 
-    def apply(self, snapshot: str, reader: Reader, keeper: Keeper) -> Applied:
+    def apply(self, snapshot: str, stream: Stream, recorder: Recorder | None = None) -> Applied:
         with self.open(snapshot) as root:
-            marks = _Marks(self._opaque)
-            return tar_apply.apply(reader, root, marks, keeper, privileged=self._privileged)
+            marks = Marks(self._opaque)
+            return tar_apply.apply(Reader(stream, recorder), root, marks, recorder, privileged=self._privileged)
 
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if parent is not None:
@@ -76,12 +78,12 @@ class Overlay2(Driver):
     def _settle(self, root: Root, below: Union, applied: Applied) -> int:
         """Do what had to wait for the parent; return the bytes copied up."""
         copied = _link_up(root, below, applied.links)
-        beneath = _Beneath(root, below, self._opaque)
+        beneath = Beneath(root, below, self._opaque)
         for path in [*applied.implied, *root.made]:
             _inherit(root, beneath, path)
         if applied.opaque_root:  # overlayfs reads no mark on a root: mark each name in it
             for name in below.names(b""):
-                _Marks(self._opaque).hide(root, name)
+                Marks(self._opaque).hide(root, name)
         for path in applied.hidden:  # a mark that hides nothing would be listed where no directories merge
             if beneath.visible(path) is None:
                 _unmark(root, path)
@@ -118,7 +120,7 @@ class Overlay2(Driver):
 
     def changes(self, snapshot: str, parent: str | None) -> Iterator[Change]:
         with self.open(snapshot) as root, self._union(snapshot) as below:
-            yield from changes(root, _Beneath(root, below, self._opaque))
+            yield from changes(root, Beneath(root, below, self._opaque))
 
     def remove(self, snapshot: str) -> None:
         try:
@@ -276,70 +278,6 @@ class Overlay2(Driver):
             raise DataLoss(f"{error.filename} is missing: {snapshot} stands on it") from error
 
 
-class _Marks:
-    """Whiteouts as overlayfs has them (the contract of `tar.apply.Whiteouts`)."""
-
-    def __init__(self, opaque: bytes) -> None:
-        self._opaque = opaque
-
-    def hide(self, root: Root, path: bytes) -> None:
-        folder, name = root.parent(path)
-        try:
-            os.mknod(name, stat.S_IFCHR, dir_fd=folder)
-        except FileExistsError:  # the layer itself brings the name: all below is hidden, but under a directory
-            if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
-                self.opaque(root, path)
-
-    def opaque(self, root: Root, path: bytes) -> None:
-        if path:
-            os.setxattr(b"/proc/self/fd/%d" % root.directory(path), self._opaque, b"y")
-
-    def made(self, root: Root, path: bytes) -> None:
-        pass
-
-    def is_ours(self, folder: int, name: bytes) -> bool:
-        return not is_whiteout(folder, name)
-
-
-class _Beneath:
-    """What a writable tree stands on, seen through its marks (the contract of `tar.changes.Below`)."""
-
-    def __init__(self, root: Root, below: Union, opaque: bytes) -> None:
-        self._root = root
-        self._below = below
-        self._attribute = opaque
-        self._opaque: dict[bytes, bool] = {b"": False}
-
-    def find(self, path: bytes) -> Place | None:
-        return self._below.find(path)
-
-    def visible(self, path: bytes) -> Place | None:
-        """Return what shows from below at a clean path where the tree itself has nothing."""
-        return None if self._is_opaque(path.rpartition(b"/")[0]) else self._below.find(path)
-
-    def gone(self, path: bytes, names: list[bytes]) -> list[bytes]:
-        folder = self._root.directory(path)
-        marked = {name for name in names if is_whiteout_inode(os.lstat(name, dir_fd=folder))}
-        if not self._is_opaque(path):
-            return [name for name in marked if self._below.find(path + b"/" + name if path else name)]
-        return list(self._below.names(path).difference(set(names) - marked))
-
-    def is_mark(self, info: os.stat_result) -> bool:
-        return is_whiteout_inode(info)
-
-    def _is_opaque(self, path: bytes) -> bool:
-        """Tell whether a directory, or one it is in, hides those below."""
-        unknown: list[bytes] = []
-        while (known := self._opaque.get(path)) is None:
-            unknown.append(path)
-            path = path.rpartition(b"/")[0]
-        for inner in reversed(unknown):
-            above, _, name = inner.rpartition(b"/")
-            known = known or is_opaque(self._root.directory(above), name, self._attribute)
-            self._opaque[inner] = known
-        return known
-
-
 def _unmark(root: Root, path: bytes) -> None:
     with contextlib.suppress(FileNotFoundError):
         folder, name = root.parent(path)
@@ -347,7 +285,7 @@ def _unmark(root: Root, path: bytes) -> None:
             os.unlink(name, dir_fd=folder)
 
 
-def _inherit(root: Root, below: _Beneath, path: bytes) -> None:
+def _inherit(root: Root, below: Beneath, path: bytes) -> None:
     """Give a directory that the tar only implies the metadata of the one below it."""
     found = below.visible(path)
     if found is None or not stat.S_ISDIR(found.info.st_mode):

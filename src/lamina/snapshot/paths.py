@@ -9,10 +9,20 @@ overlay2/                       Docker's layout, byte for byte (moby, daemon/gra
     work/                       for overlayfs; absent on a base
     committed                   empty; there once something stands on top of it
     merged/                     where dockerd mounts it; not used here
+erofs/<id>/                     a layer, or a container's tree
+    parent                      the id of the tree that it stands on; absent on a base
+    layer.tar                   of a layer: its tar, as it came
+    layer.erofs                 of a layer: its inodes, an EROFS image whose contents lie in the other files
+    layer.data                  of a layer, where it needs it: contents that the tar does not hold as they are seen
+    diff/                       of a container: the files that it wrote
+    work/                       of a container: for overlayfs
 vfs/dir/<id>/                   a whole tree
 """
 
 import os
+
+TAR, IMAGE, DATA, PARENT, DIFF, WORK = "layer.tar", "layer.erofs", "layer.data", "parent", "diff", "work"
+"""The names in a tree of the driver erofs."""
 
 
 class Overlay2Paths:
@@ -53,3 +63,18 @@ class VfsPaths:
     def tree(self, snapshot: str) -> str:
         """The folder of a tree."""
         return os.path.join(self.folder, snapshot)
+
+
+class ErofsPaths:
+    """The paths of an erofs folder."""
+
+    def __init__(self, home: str) -> None:
+        self.home = home
+
+    def folder(self, snapshot: str) -> str:
+        """The absolute folder of a tree."""
+        return os.path.join(self.home, snapshot)
+
+    def file(self, snapshot: str, name: str) -> str:
+        """The absolute path of a file or folder of a tree."""
+        return os.path.join(self.home, snapshot, name)

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterator
 from ..errors import DataLoss
 from ..files import remove_tree, syncfs
 from ..mount import Mount
+from ..streams import Reader as Stream
 from ..tar import apply as tar_apply
-from ..tar.apply import Applied, Keeper
+from ..tar.apply import Applied
 from ..tar.changes import Change, Tree, changes
 from ..tar.header import InvalidTar
 from ..tar.pack import everything
 from ..tar.reader import Reader
 from ..tar.root import NotBelow, Root
 from .copying import Copier
-from .driver import Driver
+from .driver import Driver, Recorder
 from .paths import VfsPaths
 
 
@@ -42,9 +43,10 @@ class Vfs(Driver):
             with self.open(parent) as source, Root(tree) as target:
                 Copier(target).tree(source, b"", b"")
 
-    def apply(self, snapshot: str, reader: Reader, keeper: Keeper) -> Applied:
+    def apply(self, snapshot: str, stream: Stream, recorder: Recorder | None = None) -> Applied:
         with self.open(snapshot) as root:
-            return tar_apply.apply(reader, root, _Removals(), keeper, privileged=self._privileged)
+            reader = Reader(stream, recorder)
+            return tar_apply.apply(reader, root, _Removals(), recorder, privileged=self._privileged)
 
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if applied.links:

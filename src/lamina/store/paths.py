@@ -25,6 +25,7 @@
 import os
 
 DRIVER_FOLDERS = "image"
+_INNER = {"vfs": ("dir",), "overlay2": ("l",)}
 
 
 class Paths:
@@ -72,10 +73,10 @@ class Paths:
         """The folders that are made when something comes into them."""
         names = os.path.join(self.containers, "names")
         monitored = os.path.join(self.containers, "monitored")
-        inner = os.path.join(self.driver(driver), {"vfs": "dir", "overlay2": "l"}[driver])
+        inner = [os.path.join(self.driver(driver), name) for name in _INNER.get(driver, ())]
         caches = [self.index, self.filetree, self.contexts, self.partial, self.events]
         mine = [self.volume_facts, self.content, *caches]
-        return [self.volumes, *mine, names, monitored, inner]
+        return [self.volumes, *mine, names, monitored, *inner]
 
     def folders(self, driver: str) -> list[tuple[str, int]]:
         """The folders of a new store and their modes, parents first; the last one is there when all are."""

@@ -43,6 +43,9 @@ TEMPORARY = "temporary"
 IMAGE = "image"
 """The kind of claim of an image that goes if it has no name: one that came half, or went half."""
 
+DRIVER = "driver"
+"""The kind of claim of a storage driver's folder, which goes if `image/` does not name the driver."""
+
 LEFT = "left"
 """The kind of entry in a lease that names a layer which another process would have deleted but for the lease."""
 
@@ -76,10 +79,12 @@ class Store:
         """Called with the claims of dead owners, before the trees that those name are removed."""
         self.suspects: list[Callable[[], bool]] = []
         """Each tells whether its owner's recoverer has something to do though no lease says so."""
-        self.driver_name = driver or self._own_driver()
+        self.driver_name, self.driver_reason = driver, "it was asked for"
+        if not driver:
+            self.driver_name, self.driver_reason = self._own_driver(), "the store was made with it"
         try:
             if not self.driver_name:
-                self.driver_name = self._probe()
+                self.driver_name, self.driver_reason = self._probe()
             self._open()
         except PermissionError as error:
             raise PermissionDenied(f"the store {root} is not yours: {error.strerror} ({error.filename})") from error
@@ -129,12 +134,12 @@ class Store:
             )
         return found[0] if found else ""
 
-    def _probe(self) -> str:
-        """Return the best driver that works in a new root."""
+    def _probe(self) -> tuple[str, str]:
+        """Return the best driver that works in a new root, and why it is that."""
         os.makedirs(os.path.dirname(self.paths.root), exist_ok=True)
         _make_folders(self.paths.own_folders())
         with Lease(self.paths.leases) as lease, self.temporary_folder(lease) as folder:
-            return probe.choose(folder, privileged=self.privileged)[0]
+            return probe.choose(folder, privileged=self.privileged)
 
     def _make(self) -> None:
         os.makedirs(self.paths.root, 0o710, exist_ok=True)
@@ -207,10 +212,17 @@ class Store:
         for kind, name in claims:
             if kind == TEMPORARY:
                 remove_tree(os.path.join(self.paths.tmp, name))
+        self.remove_unnamed_drivers(name for kind, name in claims if kind == DRIVER)
         self._delete_nameless([Digest(f"sha256:{name}") for kind, name in claims if kind == IMAGE])
         trees = usage.trees(self.layers, self.mounts)
         self.layers.recover(lease, claims, trees.__contains__)
         self.release(lease, [Digest(f"sha256:{name}") for kind, name in claims if kind in (LAYER, LEFT)], dead)
+
+    def remove_unnamed_drivers(self, names: Iterable[str]) -> None:
+        """Remove the folders of drivers that a change of the driver has left, or has not come to use."""
+        for name in names:
+            if name in probe.DRIVERS and not os.path.lexists(self.paths.image(name)):
+                remove_tree(self.paths.driver(name))
 
     def _delete_nameless(self, image_ids: list[Digest]) -> None:
         """Delete images that have neither a name nor a child, children before parents."""

@@ -40,7 +40,9 @@ _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_TIME = 1 << 62
 """Times from here on, in nanoseconds, are none: they become the epoch."""
 
-_MAX_WORK = 100_000_000
+MAX_WORK = 100_000_000
+"""How many things may be looked at again because directories are replaced, before it is too much."""
+
 MAX_WAITING = 512 << 20
 """The most bytes of names, links and attributes that may wait for a layer's end."""
 
@@ -267,6 +269,7 @@ class _Applier:
                 folder = self._clear(path)
                 os.link(source_name, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
+            self._clear(path)
             self._applied.links[path] = target
             self._wait(path, target)
         finally:
@@ -375,7 +378,7 @@ class _Applier:
         self._root.forget()
         applied = self._applied
         self._work += len(self._directories) + len(self._root.made) + len(applied.links) + len(applied.hidden)
-        if self._work > _MAX_WORK:
+        if self._work > MAX_WORK:
             raise InvalidTar("tar that replaces its own directories over and over")
         self._directories = {path: entry for path, entry in self._directories.items() if not path.startswith(prefix)}
         self._root.made = [path for path in self._root.made if not path.startswith(prefix)]

@@ -80,8 +80,15 @@ class Tree:
         except (FileNotFoundError, NotADirectoryError, NotBelow):
             return None
 
+    def names(self, path: bytes) -> set[bytes]:
+        """Return the names in a directory; none where there is no directory."""
+        try:
+            return set(self._root.names(path))
+        except (FileNotFoundError, NotADirectoryError, NotBelow):
+            return set()
+
     def gone(self, path: bytes, names: list[bytes]) -> list[bytes]:
-        return sorted(set(self._root.names(path)).difference(names))
+        return sorted(self.names(path).difference(names))
 
     def is_mark(self, info: os.stat_result) -> bool:
         return False

@@ -37,9 +37,10 @@ MAX_NAME = 1 << 16
 
 _WITHOUT_CONTENT = frozenset({HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
 
-_FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
+_FIELDS = struct.Struct("100s8s8s8s12s12s8xc100s6s82x155s12x")
 _SECOND = 1_000_000_000
 _MAX_OWNER = (1 << 32) - 2
+_MAX_SIZE = 1 << 62
 _MAX_MAJOR, _MAX_MINOR = (1 << 12) - 1, (1 << 20) - 1
 _XATTR = b"SCHILY.xattr."
 _ZEROS = bytes(BLOCK)
@@ -93,12 +94,13 @@ def number(field: bytes) -> int:
 
 def has_checksum(block: bytes) -> bool:
     """Tell whether a block is a header: its bytes add up, as unsigned or (old archives) signed ones."""
+    field = block[148:156]
     try:
-        stated = number(block[148:156])
+        stated = number(field)
     except InvalidTar:
         return False
     # adler32's low half is 1 plus the sum of the bytes, modulo 65521: a sum in C without a table of weights
-    total = (zlib.adler32(block) & 0xFFFF) - 1 - sum(block[148:156]) + 256
+    total = (zlib.adler32(block) & 0xFFFF) - 1 - sum(field) + 256
     if (total - stated) % 65521 == 0:
         return True
     signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:]) + 256
@@ -113,8 +115,7 @@ def parse(block: bytes, offset: int) -> Entry:
     """
     if not has_checksum(block):
         raise InvalidTar(f"not a tar header at byte {offset}")
-    fields = _FIELDS.unpack(block)
-    name, mode, uid, gid, size, mtime, _, kind, linkname, magic, _, _, major, minor, prefix = fields
+    name, mode, uid, gid, size, mtime, kind, linkname, magic, prefix = _FIELDS.unpack(block)
     entry = Entry(
         _text(name),
         kind,
@@ -125,10 +126,10 @@ def parse(block: bytes, offset: int) -> Entry:
         number(mtime) * _SECOND,
         _text(linkname) if linkname[0] else b"",
     )
-    if magic[:6] == b"ustar\0" and prefix[0]:
+    if prefix[0] and magic == b"ustar\0":
         entry.name = _text(prefix) + b"/" + entry.name
     if kind in (CHARACTER, BLOCK_DEVICE):
-        entry.major, entry.minor = number(major), number(minor)
+        entry.major, entry.minor = number(block[329:337]), number(block[337:345])
     return entry
 
 
@@ -143,25 +144,27 @@ def settle(entry: Entry, offset: int) -> Entry:
     Raises:
         InvalidTar: its numbers make no sense.
     """
-    if entry.type in REGULARS:
-        if entry.name.endswith(b"/") and entry.type != GNU_SPARSE:
-            entry.type = DIRECTORY
-        else:
-            entry.type = REGULAR
+    kind = entry.type
+    if kind in REGULARS:
+        is_directory = entry.name.endswith(b"/") and kind != GNU_SPARSE
+        entry.type = DIRECTORY if is_directory else REGULAR
     if entry.type in _WITHOUT_CONTENT:
         entry.size = 0
-    if not 0 <= entry.size < 1 << 62:
+    if not 0 <= entry.size < _MAX_SIZE:
         raise InvalidTar(f"tar entry at byte {offset} has the size {entry.size}")
-    if max(len(entry.name), len(entry.linkname)) > MAX_NAME:
+    if len(entry.name) > MAX_NAME or len(entry.linkname) > MAX_NAME:
         raise InvalidTar(f"tar entry at byte {offset} has a name or link of more than {MAX_NAME} bytes")
-    entry.uid, entry.gid = _owner(entry.uid, offset), _owner(entry.gid, offset)
+    if not 0 <= entry.uid <= _MAX_OWNER:
+        entry.uid = _owner(entry.uid, offset)
+    if not 0 <= entry.gid <= _MAX_OWNER:
+        entry.gid = _owner(entry.gid, offset)
     if not (0 <= entry.major <= _MAX_MAJOR and 0 <= entry.minor <= _MAX_MINOR):
         raise InvalidTar(f"tar entry at byte {offset} is the device {entry.major}:{entry.minor}, which cannot be")
     return entry
 
 
 def _owner(number: int, offset: int) -> int:
-    """Return a user or group as the kernel takes it; negative ones are those that 32 bits make of them."""
+    """Return a user or group as the kernel takes it: negative ones are those that 32 bits make of them."""
     found = number + (1 << 32) if -(1 << 31) <= number < 0 else number
     if not 0 <= found <= _MAX_OWNER:
         raise InvalidTar(f"tar entry at byte {offset} has the owner {number}, which cannot be")

@@ -37,6 +37,7 @@ MAX_EXTENSION = 1 << 20
 """The most bytes of pax headers and GNU long names that are read for one entry."""
 
 _ZERO_BLOCK = bytes(BLOCK)
+_EXTENDED = EXTENSIONS | {GNU_SPARSE}
 
 
 class Entries(Protocol):
@@ -100,15 +101,21 @@ class Reader:
             self._left = entry.size
             self._stored = self._recorder is not None and entry.sparse is None and self._recorder.stores(entry)
             yield entry
-            self._skip()
+            if self._left:
+                self._skip()
             if self._recorder is not None and self._stored:
                 self._recorder.file(entry)
-            self._raw(-entry.size % BLOCK)
+            if padding := -entry.size % BLOCK:
+                self._raw(padding)
         self._drain()
 
     def _skip(self) -> None:
         """Pass over what is left of the content, without reading it where nobody has to see it."""
         ahead = self._left - (len(self._buffer) - self._at)
+        if self._recorder is None and ahead <= 0:
+            self._at += self._left
+            self._left = 0
+            return
         if self._recorder is None and self._seek is not None and ahead > CHUNK:
             self._offset += len(self._buffer) + ahead
             self._seek(ahead, os.SEEK_CUR)
@@ -151,12 +158,12 @@ class Reader:
     def _entry(self, block: bytes) -> Entry | None:
         """Return the entry that begins with a header block, its extension headers included."""
         start = self.position - BLOCK
+        entry = parse(block, start)
+        if entry.type not in _EXTENDED:
+            return settle(entry, start)
         records: list[tuple[bytes, bytes]] = []
         room = MAX_EXTENSION
-        while True:
-            entry = parse(block, self.position - BLOCK)
-            if entry.type not in EXTENSIONS:
-                break
+        while entry.type in EXTENSIONS:
             data = self._extension(entry, room)
             room -= len(data) + BLOCK
             if entry.type == PAX_GLOBAL:
@@ -166,6 +173,7 @@ class Reader:
             else:
                 records.extend(pax_records(data))
             block = self._raw(BLOCK)
+            entry = parse(block, self.position - BLOCK)
         if records:
             override(entry, records)
         if entry.type == GNU_SPARSE or (records and entry.type == REGULAR):
@@ -189,7 +197,8 @@ class Reader:
 
     def _raw(self, size: int) -> bytes:
         """Return `size` bytes that are no content, and record them."""
-        at, end = self._at, self._at + size
+        at = self._at
+        end = at + size
         if end <= len(self._buffer):
             data = self._buffer[at:end]
             self._at = end

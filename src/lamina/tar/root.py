@@ -21,7 +21,9 @@ _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_LINKS = 40
 """Symbolic links followed for one path: as many as Linux follows (path_resolution(7))."""
 
-_MAX_STEPS = 200_000  # directories opened to follow one path: more than any tree is deep
+MAX_STEPS = 200_000
+"""Directories opened to follow one path: more than any tree is deep."""
+
 _NO_DIRECTORY = (errno.ELOOP, errno.ENOTDIR)
 _NO_LINK = (errno.ENOENT, errno.EINVAL)
 
@@ -248,7 +250,7 @@ class Root:
             while todo:
                 part = todo.pop()
                 steps += 1 if part != b".." else done.count(b"/")
-                if steps > _MAX_STEPS:
+                if steps > MAX_STEPS:
                     raise NotBelow(f"{os.fsdecode(path[:200])!r}: the way is too long")
                 if part == b"..":
                     done = done.rpartition(b"/")[0]

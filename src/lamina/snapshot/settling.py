@@ -1,0 +1,133 @@
+"""What of a layer had to wait for its parent, done to its tree.
+
+Hard links whose targets lie below get a copy of what they lead to, as overlayfs copies up: the target's own name too,
+unless the layer has something else of that name; all names of one target stay one file. Directories that the tar only
+implies get the metadata of those below. An opaque root hides each name below it, and marks that hide nothing go: where
+no directories merge they would be listed.
+"""
+
+import os
+
+from ..erofs import layout
+from ..erofs.directory import Meta, Node
+from ..erofs.reader import Image
+from ..tar.apply import Applied
+from ..tar.header import InvalidTar
+from ..tar.root import NotBelow
+from .images import Found, Stack, is_opaque
+from .layertree import Directory, LayerTree
+from .spare import Spare
+
+
+def settle(tree: LayerTree, below: Stack, devices: list[list[str]], spare: Spare) -> None:
+    """Finish a layer's tree on top of its parent.
+
+    Args:
+        tree: which has read all of its tar.
+        below: the layers that it stands on.
+        devices: for each of them the files that contents lie in.
+        spare: takes contents.
+
+    Raises:
+        InvalidTar: a hard link has no target.
+    """
+    _Settling(tree, below, devices, spare).run()
+
+
+def is_settled(image: Image, below: Stack, applied: Applied) -> bool:
+    """Tell whether there is nothing to do after all: only marks waited for the parent, and each hides something."""
+    if applied.links or applied.implied or applied.opaque_root:
+        return False
+    return all(_hides(image, below, path) for path in applied.hidden)
+
+
+def _hides(image: Image, below: Stack, path: bytes) -> bool:
+    folder = image.root
+    for part in path.split(b"/")[:-1]:
+        inner = image.find(folder, part)
+        if inner is None or not inner.is_directory or is_opaque(image, inner):
+            return False
+        folder = inner
+    return below.find(path) is not None
+
+
+class _Settling:
+    def __init__(self, tree: LayerTree, below: Stack, devices: list[list[str]], spare: Spare) -> None:
+        self._tree = tree
+        self._below = below
+        self._devices = devices
+        self._spare = spare
+
+    def run(self) -> None:
+        tree = self._tree
+        self._link_up(dict(tree.applied.links))
+        for path, folder in tree.made.items():
+            if not folder.described:
+                self._inherit(path, folder)
+        if tree.applied.opaque_root:
+            for name in sorted(self._below.names(b"")):
+                tree.hide(tree.folder(b""), name)
+        for path in tree.applied.hidden:
+            if self._visible(path) is None:
+                tree.unmark(path)
+
+    def _link_up(self, links: dict[bytes, bytes]) -> None:
+        nodes: dict[bytes, Node] = {}
+        for path, target in links.items():
+            node = nodes.get(target)
+            if node is None:
+                node = self._copy_up(target, path)
+                nodes[target] = node
+                if not self._is_there(target):
+                    self._name(target, node)
+            self._name(path, node)
+            nodes[path] = node
+        for node in {*nodes.values()}:
+            self._tree.image.unlink(node)  # what it was made with
+
+    def _name(self, path: bytes, node: Node) -> None:
+        folder = self._tree.folder(path.rpartition(b"/")[0], make=True)
+        self._tree.image.link(node)
+        self._tree.put(path, folder, path.rpartition(b"/")[2], node)
+
+    def _is_there(self, path: bytes) -> bool:
+        try:
+            return self._tree.find(path) is not None
+        except NotBelow:
+            return False
+
+    def _copy_up(self, target: bytes, wanted: bytes) -> Node:
+        """Return a new inode that is what the layers below show at a path."""
+        found = self._below.find(target)
+        if found is None or found.inode.is_directory:
+            raise InvalidTar(
+                f"hard link {os.fsdecode(wanted)!r} to {os.fsdecode(target)!r}, which is in no layer below"
+            )
+        inode, meta = found.inode, self._meta(found)
+        source = self._below.images[found.layer]
+        image = self._tree.image
+        if inode.is_symlink:
+            return image.symlink(meta, source.target(inode))
+        if inode.is_regular:
+            bits, blocks = self._spare.copy(source, inode, self._devices[found.layer])
+            return image.chunks(meta, inode.size, bits, blocks, layout.DATA)
+        return image.special(meta, layout.KINDS[inode.kind], *inode.device)
+
+    def _meta(self, found: Found) -> Meta:
+        inode = found.inode
+        return Meta(inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime, self._below.xattrs(found))
+
+    def _inherit(self, path: bytes, folder: Directory) -> None:
+        found = self._visible(path)
+        if found is not None and found.inode.is_directory:
+            folder.meta = self._meta(found)
+
+    def _visible(self, path: bytes) -> Found | None:
+        """Return what shows from below at a clean path where the layer itself has nothing."""
+        folder = self._tree.folder(b"")
+        for part in path.split(b"/")[:-1]:
+            inner = folder.names.get(part)
+            if not isinstance(inner, Directory) or inner.opaque:
+                return None
+            folder = inner
+        return self._below.find(path)

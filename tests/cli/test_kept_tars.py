@@ -1,0 +1,90 @@
+"""Images and containers over the driver erofs, from the tar of a layer to a process in it, against overlay2."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bench.images import Image
+from tests import disks, peers, traces, unprivileged
+from tests.cli.place import BIN, Lamina, furnish
+
+pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
+
+DOCKERFILE = """\
+FROM tiny:1
+COPY --from=site:2 / /
+RUN mkdir -p /made/here && echo x > /made/here/file && ln /made/here/file /made/other && rm -r /www && chmod 700 /tmp
+COPY --chown=5:6 context /copied/
+RUN rm /copied/a && touch /copied/b && mv /made/here /made/there
+"""
+
+
+@pytest.fixture
+def stores(tmp_path: Path, tiny: Image) -> Iterator[dict[str, Lamina]]:
+    """The same images in a store of each driver."""
+    peers.need(disks.missing())
+    with disks.memory("erofs") as folder, traces.tidy(folder):
+        found = {
+            name: Lamina(f"{folder}/{name}", env={"LAMINA_STORAGE_DRIVER": name}) for name in ("erofs", "overlay2")
+        }
+        for lamina in found.values():
+            furnish(lamina, tiny)
+        yield found
+
+
+def test_a_life(stores: dict[str, Lamina], tmp_path: Path) -> None:
+    (tmp_path / "context/context").mkdir(parents=True)
+    (tmp_path / "context/context/a").write_text("a")
+    (tmp_path / "context/Dockerfile").write_text(DOCKERFILE)
+    seen: dict[str, list[str]] = {}
+    for name, lamina in stores.items():
+        lamina("build", "-q", "-t", "built:1", str(tmp_path / "context"))
+        lamina(
+            "run", "--name", "box", "--network", "none", "built:1", "sh", "-c", "echo y >> /etc/passwd; rm /copied/b"
+        )
+        lamina("cp", "box:/copied", str(tmp_path / name))
+        lamina("commit", "box", "committed:1")
+        lamina("save", "-o", str(tmp_path / f"{name}.tar"), "committed:1")
+        lamina("load", "-i", str(tmp_path / f"{name}.tar"))
+        shown = 'find / -xdev -type f | sort | while read f; do cksum "$f"; done; find / -xdev ! -type f | sort'
+        seen[name] = [
+            lamina("diff", "box").stdout,
+            lamina("run", "--rm", "--network", "none", "committed:1", "sh", "-c", shown).stdout,
+            str(sorted(os.listdir(tmp_path / name))),
+            lamina("system", "check").stdout.split(" in ")[0],
+        ]
+        lamina("rm", "box")
+        lamina("rmi", "committed:1", "built:1", "site:1", "site:2", "tiny:1")
+        assert lamina("system", "check").stdout.startswith("no problem found")
+        assert os.listdir(f"{lamina.root}/{name}") in ([], ["l"])
+    assert seen["erofs"] == seen["overlay2"]
+    assert seen["erofs"][0].splitlines() == ["C /copied", "D /copied/b", "C /etc", "C /etc/passwd"]
+
+
+def test_without_rights(lamina: Lamina, tmp_path: Path) -> None:
+    """Who may not mount takes layers in, looks into them, and gives them back."""
+    unprivileged.open_way(tmp_path)
+    place = tmp_path / "mine"
+    place.mkdir()
+    lamina("save", "-o", str(place / "site.tar"), "site:2")
+    for path in (place, place / "site.tar"):
+        os.chown(path, unprivileged.USER, unprivileged.USER)
+    env = {**lamina.env, "LAMINA_ROOT": f"{place}/store", "LAMINA_STORAGE_DRIVER": "erofs"}
+
+    def mine(*words: str) -> str:
+        command = unprivileged.command(f"{BIN}/lamina", *words)
+        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=place)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert mine("load", "-i", "site.tar") == "Loaded image: site:2\n"
+    assert mine("cat", "site:2", "/www/more.html") == "more\n" * 100
+    mine("save", "-o", "again.tar", "site:2")
+    assert (place / "again.tar").read_bytes() == (place / "site.tar").read_bytes()
+    assert mine("system", "check").startswith("no problem found")
+    mine("system", "migrate", "--to", "vfs")
+    env["LAMINA_STORAGE_DRIVER"] = ""
+    mine("save", "-o", "third.tar", "site:2")
+    assert (place / "third.tar").read_bytes() == (place / "site.tar").read_bytes()
