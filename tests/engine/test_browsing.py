@@ -149,21 +149,28 @@ def test_holes_are_read_as_zeros(store: Store, engine: Engine, tmp_path: pathlib
     assert found.size == 9 << 30
 
 
+@pytest.mark.parametrize("looked", ["before", "never before"])
 @pytest.mark.parametrize("how", ["changed", "shorter", "gone", "a link"])
-def test_a_file_that_was_modified_is_seen(store: Store, engine: Engine, how: str, tmp_path: pathlib.Path) -> None:
+def test_a_file_that_was_modified_is_seen(
+    store: Store, engine: Engine, how: str, looked: str, tmp_path: pathlib.Path
+) -> None:
     samples.put(store, Sample([tar(file("d/x", b"what it was"))], ["one"]))
-    (place,) = (
-        path for path in pathlib.Path(store.paths.driver(store.driver_name)).rglob("x") if not path.is_symlink()
-    )
+    if looked == "before":
+        with engine.open_file("one", "d/x") as stream:
+            assert stream.read() == b"what it was"
+    name = "layer.tar" if store.driver_name == "erofs" else "x"
+    folder = pathlib.Path(store.paths.driver(store.driver_name))
+    (place,) = (path for path in folder.rglob(name) if not path.is_symlink())
+    data = place.read_bytes()
     match how:
         case "changed":
-            place.write_bytes(b"what it is!")
+            place.write_bytes(data.replace(b"what it was", b"what it is!"))
         case "shorter":
-            place.write_bytes(b"what")
+            place.write_bytes(data[: data.index(b"it was")])
         case "gone":
             place.unlink()
         case _:
-            (tmp_path / "x").write_bytes(b"what it was")
+            (tmp_path / "x").write_bytes(data.replace(b"what it was", b"what it is!") if name != "x" else data)
             place.unlink()
             place.symlink_to(tmp_path / "x")
     with pytest.raises(LayerDamaged), engine.open_file("one", "d/x") as stream:

@@ -73,8 +73,9 @@ def open_content(layers: Layers, layer: Layer, file: File) -> BinaryIO:
     Raises:
         LayerDamaged: it is not there; or, from the read that meets the end, it is not what came with the layer.
     """
-    fd = layers.open_file(layer, file.place)
-    return cast(BinaryIO, io.BufferedReader(_Content(fd, _pieces(fd, layer, file)), CHUNK))
+    fd, is_tar = layers.open_file(layer, file.place)
+    pieces = _pieces(fd, layer, file, file.node.offset if is_tar else None)
+    return cast(BinaryIO, io.BufferedReader(_Content(fd, pieces), CHUNK))
 
 
 class _Content(io.RawIOBase):
@@ -102,8 +103,11 @@ class _Content(io.RawIOBase):
         super().close()
 
 
-def _pieces(fd: int, layer: Layer, file: File) -> Iterator[bytes]:
-    """Yield what is stored of a file's content, and zeros between."""
+def _pieces(fd: int, layer: Layer, file: File, packed: int | None) -> Iterator[bytes]:
+    """Yield what is stored of a file's content, and zeros between.
+
+    What is stored has its place in the file, or, if it is `packed`, lies together from there on.
+    """
     node = file.node
     what = f"{os.fsdecode(file.place)!r} of layer {layer.chain_id} was modified in the store"
     damage = LayerDamaged(f"{what}; load or build its image again")
@@ -113,12 +117,14 @@ def _pieces(fd: int, layer: Layer, file: File) -> Iterator[bytes]:
         for start in range(at, offset, CHUNK):
             yield _ZEROS[: offset - start]
         at, end = offset, offset + length
+        shift = 0 if packed is None else packed - at
         while at < end:
-            data = os.pread(fd, min(CHUNK, end - at), at)
+            data = os.pread(fd, min(CHUNK, end - at), at + shift)
             if not data:
                 raise damage
             checksum = crc64.go_iso(data, checksum)
             at += len(data)
             yield data
+        packed = None if packed is None else packed + length
     if checksum != node.checksum:
         raise damage

@@ -301,26 +301,38 @@ class Layers:
                 raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
 
     def outline(self, layer: Layer) -> Iterator[split.Outlined]:
-        """Yield the entries of the layer's tar, whose contents are not read.
+        """Yield the entries of the layer's tar; contents are read only where the tar is kept.
 
         Raises:
-            LayerDamaged: what is known of the tar cannot be read.
+            LayerDamaged: what is known of the tar cannot be read, or the tar is another one.
         """
-        with self._split(layer) as file:
-            try:
-                yield from split.outline(file)
-            except (DataLoss, InvalidTar) as error:
-                raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
+        try:
+            if self._driver.keeps_tars:
+                with self.tar(layer) as stream:  # verified: what is told of it later is believed
+                    yield from split.outline_tar(stream)
+            else:
+                with self._split(layer) as file:
+                    yield from split.outline(file)
+        except LayerDamaged:
+            raise
+        except (DataLoss, InvalidTar) as error:
+            raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
 
-    def open_file(self, layer: Layer, path: bytes) -> int:
-        """Open a regular file that the layer itself has at a clean path; return a descriptor for the caller to close.
+    def open_file(self, layer: Layer, path: bytes) -> tuple[int, bool]:
+        """Open a regular file that the layer itself has at a clean path, or the layer's tar, if that is what is kept.
+
+        Returns:
+            A descriptor for the caller to close, and whether it is the tar's.
 
         Raises:
             LayerDamaged: it is not there.
         """
+        if self._driver.keeps_tars:
+            with self._kept(layer) as tar:
+                return os.dup(tar.fileno()), True
         try:
             with self._driver.open(layer.cache_id) as root:
-                return _open_file(root, path)
+                return _open_file(root, path), False
         except (OSError, DataLoss, NotRegular) as error:
             if is_want(error):
                 raise

@@ -262,6 +262,20 @@ def outline(split: Reader) -> Iterator[Outlined]:
         yield Outlined(entry, offset, checksum)
 
 
+def outline_tar(stream: Reader) -> Iterator[Outlined]:
+    """Yield the same of a tar itself, which is read.
+
+    Raises:
+        InvalidTar: it is no tar.
+    """
+    tar = reader.Reader(stream)
+    for entry in tar:
+        offset, checksum = tar.position, 0
+        for piece in tar.content():
+            checksum = _crc(piece, checksum)
+        yield Outlined(entry, offset, checksum)
+
+
 class _Hollow:
     """The tar of a record, with zeros where the tree has the content; `checksum` is that of the content just read."""
 
