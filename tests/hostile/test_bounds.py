@@ -16,6 +16,7 @@ from lamina.snapshot import probe
 from lamina.snapshot.driver import Driver
 from lamina.streams import Pieces
 from lamina.tar import apply
+from lamina.tar.apply import ApplyFailed
 from lamina.tar.header import InvalidTar
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
@@ -65,7 +66,11 @@ def test_memory(tmp_path: Path, name: str) -> None:
 def test_attributes_that_would_fill_the_memory(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "MAX_WAITING", 5_000_000)
     driver.create("a" * 64, None)
-    with pytest.raises(InvalidTar, match="tar with more than 5000000 bytes of directories' names and attributes"):
+    too_many = "tar with more than 5000000 bytes of directories' names and attributes"
+    at_once = (
+        "cannot unpack 'd0/': Argument list too long"  # where the first is given to its file before the others come
+    )
+    with pytest.raises((InvalidTar, ApplyFailed), match=at_once if driver.keeps_tars else too_many):
         driver.apply("a" * 64, Pieces(bombs.attributes(6)))
 
 

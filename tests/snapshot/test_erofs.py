@@ -331,6 +331,13 @@ class TestBounds:
         with pytest.raises(InvalidTar, match="tar with more than 4000 bytes"):
             layer(driver, None, corpus["huge gnu"])
 
+    def test_of_attributes(self, driver: Erofs, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(apply, "MAX_WAITING", 1_000_000)
+        members = [file(str(number), xattrs={"user.a": b"v" * 60_000}) for number in range(20)]
+        layer(driver, None, tar(*members[:15]))
+        with pytest.raises(InvalidTar, match="tar with more than 1000000 bytes"):
+            layer(driver, None, tar(*members))
+
     def test_holes_cost_nothing(self, driver: Erofs) -> None:
         """Five hundred pieces in eight terabytes are taken in, copied and checked, and no byte between them."""
         pieces = [(number << 34, 512) for number in range(500)]
