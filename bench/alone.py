@@ -1,6 +1,7 @@
 """What is demanded of lamina alone: bounded memory, and costs that do not grow with the store."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from .contestants import LAMINA, Contestant, command, environment, lamina
 from .memory import peak
 from .operations import NO_NETWORK, Stuff, context
 from .report import Row, Target
+from .transfer import IMAGE, filled
 
 FEW, MANY = 20, 2000
 _MEMORY = Target(120, "", "MB")
@@ -19,7 +21,7 @@ _HUGE = "FROM tiny:1\nCOPY huge.dat /srv/\nRUN echo done > /done\n"
 
 
 def memory(stuff: Stuff, rounds: int, say: Callable[[str], None]) -> Iterator[Row]:
-    """Measure peaks of load and build: with `app`, and with a layer of 1 GB."""
+    """Measure peaks: of load and build, with `app` and with a layer of 1 GB, of pull and push with `app`."""
     root = f"{stuff.folder}/memory"
     tool = lamina(root)
     tool("load", "-q", "-i", stuff.tiny)
@@ -34,7 +36,14 @@ def memory(stuff: Stuff, rounds: int, say: Callable[[str], None]) -> Iterator[Ro
 
     load = ["load", "-q", "-i"]
     yield row("load-memory", "peak memory, load app", lambda _: [*load, stuff.app], lambda: tool("rmi", "app:1"))
-    tool("load", "-q", "-i", stuff.app)
+    with filled("memory", stuff) as registry:
+        image = f"{registry.host}/{IMAGE}"
+        yield row("pull-memory", "peak memory, pull app", lambda _: ["pull", "-q", image], lambda: tool("rmi", image))
+        tool("load", "-q", "-i", stuff.app)
+        tool("tag", "app:1", image := f"{registry.host}/new/app:1")
+        push = ["push", "-q", image]
+        yield row("push-memory", "peak memory, push app", lambda _: push, lambda: shutil.rmtree(registry.storage))
+        tool("rmi", image)
     places = [context(f"{stuff.folder}/memory-{number}", f"memory {number}") for number in range(rounds)]
     build = ["build", *NO_NETWORK, "-t", "built:1"]
     yield row("build-memory", "peak memory, build over app", lambda number: [*build, places[number]], lambda: None)

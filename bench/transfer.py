@@ -12,13 +12,13 @@ from .contestants import Contestant, lamina
 from .operations import Operation, Rounds, Stuff
 from .report import Target
 
-_IMAGE, _NEWER = "x/app:1", "x/app:2"
+IMAGE, _NEWER = "x/app:1", "x/app:2"
 _FLAGS = {"podman": ("--tls-verify=false",)}
 
 
 def pull(name: str, tool: Contestant, stuff: Stuff) -> Rounds:
-    with _registry(name, stuff) as registry:
-        image = f"{registry.host}/{_IMAGE}"
+    with filled(name, stuff) as registry:
+        image = f"{registry.host}/{IMAGE}"
         _forget(tool)
         while True:
             yield lambda: tool("pull", "-q", *_FLAGS.get(name, ()), image)
@@ -27,16 +27,16 @@ def pull(name: str, tool: Contestant, stuff: Stuff) -> Rounds:
 
 def pull_newer(name: str, tool: Contestant, stuff: Stuff) -> Rounds:
     """Pull an image of which all but one small layer is there."""
-    with _registry(name, stuff) as registry:
+    with filled(name, stuff) as registry:
         flags = _FLAGS.get(name, ())
-        tool("pull", "-q", *flags, f"{registry.host}/{_IMAGE}")
+        tool("pull", "-q", *flags, f"{registry.host}/{IMAGE}")
         image = f"{registry.host}/{_NEWER}"
         try:
             while True:
                 yield lambda: tool("pull", "-q", *flags, image)
                 tool("rmi", "-f", image)
         finally:
-            tool("rmi", "-f", image, f"{registry.host}/{_IMAGE}", check=False)
+            tool("rmi", "-f", image, f"{registry.host}/{IMAGE}", check=False)
 
 
 def push(name: str, tool: Contestant, stuff: Stuff) -> Rounds:
@@ -65,7 +65,7 @@ TRANSFERS = (
 @contextlib.contextmanager
 def _pushing(name: str, tool: Contestant, stuff: Stuff) -> Iterator[tuple[Distribution, str]]:
     """Yield a registry, and the name there of an image that the contestant has."""
-    with _registry(name, stuff) as registry:
+    with filled(name, stuff) as registry:
         image = f"{registry.host}/pushed/app:1"
         tool("load", "-q", "-i", stuff.app)
         tool("tag", "app:1", image)
@@ -76,7 +76,7 @@ def _pushing(name: str, tool: Contestant, stuff: Stuff) -> Iterator[tuple[Distri
 
 
 @contextlib.contextmanager
-def _registry(name: str, stuff: Stuff) -> Iterator[Distribution]:
+def filled(name: str, stuff: Stuff) -> Iterator[Distribution]:
     """Run a registry that has two images over the same content as all others."""
     template, folder = f"{stuff.folder}/registry", f"{stuff.folder}/registry-{name}"
     if not os.path.isdir(template):
@@ -101,7 +101,7 @@ def _fill(folder: str, stuff: Stuff) -> None:
         file.write("FROM app:1\nCOPY Dockerfile /newer\n")
     tool("build", "-q", "-t", "app:2", context)
     with Distribution(folder) as registry:
-        for local, image in (("app:1", _IMAGE), ("app:2", _NEWER)):
+        for local, image in (("app:1", IMAGE), ("app:2", _NEWER)):
             tool("tag", local, f"{registry.host}/{image}")
             tool("push", "-q", f"{registry.host}/{image}")
     shutil.rmtree(root)
