@@ -192,7 +192,7 @@ class Filesystem(Storage):
             os.close(gate)
 
     def _lock_file(self, name: str) -> int:
-        path = os.path.join(self._top, paths.OWN, name)
+        path = f"{self._top}/{paths.OWN}/{name}"
         try:
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except FileNotFoundError:

@@ -89,8 +89,8 @@ class Incoming:
             if found != digest:
                 self._remove(repository, identity)
                 raise WrongContent(f"the upload has the digest {found}, not {digest}")
-            place = os.path.join(self._top, paths.blob(digest), "data")
-            wish = Wish([(os.path.join(self._repositories, path), data) for path, data in links])
+            place = f"{self._top}/{paths.blob(digest)}/data"
+            wish = Wish([(f"{self._repositories}/{path}", data) for path, data in links])
             if _is_there(place, size):
                 wish = wish._replace(there=[place])
             else:
@@ -150,7 +150,7 @@ class Incoming:
             os.close(fd)
 
     def _folder(self, repository: str, identity: str) -> str:
-        return os.path.join(self._repositories, paths.upload(repository, identity))
+        return f"{self._repositories}/{paths.upload(repository, identity)}"
 
 
 class _Tail:

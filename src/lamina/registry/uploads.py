@@ -1,6 +1,7 @@
 """Blobs that arrive: whole, in pieces, or from another repository (end-4, end-5, end-6, end-11, end-13, end-14)."""
 
 import contextlib
+import re
 import time
 import uuid
 
@@ -15,7 +16,7 @@ from .contract import Busy, Missing, WrongContent, WrongOffset
 from .repository import Repository
 from .tokens import State
 
-_ALGORITHMS = {64: "sha256", 128: "sha512"}
+_IDENTITY = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 async def start(call: Call) -> Answer:
@@ -147,11 +148,8 @@ async def _arrived(call: Call) -> int:
 
 async def _state(call: Call, *, signed: bool = True) -> State:
     """Return the state that a client carries; one that carries none is taken at its word, an offset below 0 is none."""
-    try:
-        if str(uuid.UUID(call.reference)) != call.reference:
-            raise ValueError
-    except ValueError as error:
-        raise UploadUnknown(f"there is no upload {call.reference[:80]!r}") from error
+    if not _IDENTITY.fullmatch(call.reference):
+        raise UploadUnknown(f"there is no upload {call.reference[:80]!r}")
     token = call.query("_state")
     if not token or not signed:
         return State(call.name, call.reference, -1, times.rfc3339(time.time_ns()))
