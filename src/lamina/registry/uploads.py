@@ -1,6 +1,7 @@
 """Blobs that arrive: whole, in pieces, or from another repository (end-4, end-5, end-6, end-11, end-13, end-14)."""
 
 import contextlib
+import functools
 import re
 import time
 import uuid
@@ -15,8 +16,6 @@ from .codes import BlobUnknown, Denied, DigestInvalid, RangeInvalid, UploadInval
 from .contract import Busy, Missing, WrongContent, WrongOffset
 from .repository import Repository
 from .tokens import State
-
-_IDENTITY = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 async def start(call: Call) -> Answer:
@@ -139,6 +138,11 @@ async def _offset(call: Call, state: State) -> int:
     return start
 
 
+@functools.cache
+def _identity() -> re.Pattern[str]:
+    return re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
 async def _arrived(call: Call) -> int:
     try:
         return await call.service.storage.arrived(call.name, call.reference)
@@ -148,7 +152,7 @@ async def _arrived(call: Call) -> int:
 
 async def _state(call: Call, *, signed: bool = True) -> State:
     """Return the state that a client carries; one that carries none is taken at its word, an offset below 0 is none."""
-    if not _IDENTITY.fullmatch(call.reference):
+    if not _identity().fullmatch(call.reference):
         raise UploadUnknown(f"there is no upload {call.reference[:80]!r}")
     token = call.query("_state")
     if not token or not signed:
