@@ -23,6 +23,21 @@ def test_a_failure_is_told_to_whom_it_concerns(tmp_path: pathlib.Path) -> None:
     assert not list(tmp_path.rglob("*.tmp"))
 
 
+def test_whatever_fails_is_told(tmp_path: pathlib.Path) -> None:
+    """Not only what the disk refuses: nobody waits for ever, and the next ones are served."""
+
+    async def test() -> None:
+        storage = Filesystem(str(tmp_path))
+        paths = ["good/one", "a\0b/no name", "good/two"]
+        async with asyncio.timeout(20):
+            found = await asyncio.gather(*(storage.write([(path, b"x")]) for path in paths), return_exceptions=True)
+            assert [type(error) for error in found] == [type(None), ValueError, type(None)]
+            await storage.write([("good/three", b"x")])
+        assert await storage.read("good/three") == b"x"
+
+    asyncio.run(test())
+
+
 def test_the_last_one_counts(tmp_path: pathlib.Path) -> None:
     async def test() -> None:
         storage = Filesystem(str(tmp_path))
@@ -66,3 +81,17 @@ def test_who_is_cancelled_has_waited(tmp_path: pathlib.Path) -> None:
         assert await storage.read("second") == b"x"
 
     asyncio.run(test())
+
+
+def test_an_end_in_the_middle_is_an_end(tmp_path: pathlib.Path) -> None:
+    """A loop that ends cancels who waits and who works; what was begun is whole."""
+
+    async def test() -> None:
+        storage = Filesystem(str(tmp_path))
+        waiting = [asyncio.create_task(storage.write([(f"a/{number}", b"x")])) for number in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+
+    asyncio.run(test())
+    assert not list(tmp_path.rglob("*.tmp"))

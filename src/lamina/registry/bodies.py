@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from aiohttp import web
 
-from . import direct
+from . import direct, threads
 from .codes import SizeInvalid, TooLarge, UploadInvalid
 from .direct import Into
 
@@ -36,10 +36,10 @@ class Body:
                 if len(piece) < _BATCH:
                     into(memoryview(piece))  # a thread would cost more than the work
                 else:
-                    working = asyncio.get_running_loop().run_in_executor(None, into, memoryview(piece))
+                    working = threads.start(into, memoryview(piece))
         finally:
             if working is not None:
-                await asyncio.shield(working)
+                await threads.settle(working)
 
 
 class Arriving(Body):

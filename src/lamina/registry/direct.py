@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
+from . import threads
+
 Into = Callable[[memoryview], None]
 
 _LARGE = 256 << 10  # bytes yet to come that are worth leaving the parser for
@@ -40,6 +42,8 @@ class Direct:
             TimeoutError: nothing came for `idle` seconds.
             ConnectionError: the connection ended.
         """
+        if self._transport.is_closing():
+            raise ConnectionResetError("the connection ended before a body")
         loop = asyncio.get_running_loop()
         fd = os.dup(self._transport.get_extra_info("socket").fileno())  # the loop's own is the transport's
         try:
@@ -47,12 +51,7 @@ class Direct:
                 if not self._first:
                     async with asyncio.timeout(idle):
                         await _readable(fd)
-                turn = loop.run_in_executor(_threads(), self._take, fd, into)
-                try:
-                    await asyncio.shield(turn)
-                except asyncio.CancelledError:
-                    await turn  # the descriptor is in use until it ends
-                    raise
+                await threads.settle(loop.run_in_executor(_threads(), self._take, fd, into))
         finally:
             os.close(fd)
 

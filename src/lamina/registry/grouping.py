@@ -33,28 +33,31 @@ class Grouping:
 
     async def _work(self) -> None:
         """Fulfil wishes until there are none."""
+        group: list[_Waiting] = []
         try:
             while self._waiting:
                 group, self._waiting = self._waiting, []
-                for waiting, failure in await threads.run(self._fulfil, group):
+                for waiting, failure in await threads.settle(threads.start(self._fulfil, group)):
                     if failure is None:
                         waiting.done.set_result(None)
                     else:
                         waiting.done.set_exception(failure)
         finally:
             self._working = None
+            for waiting in (*group, *self._waiting):
+                waiting.done.cancel()  # none but where this was cancelled
 
-    def _fulfil(self, group: list[_Waiting]) -> list[tuple[_Waiting, OSError | None]]:
+    def _fulfil(self, group: list[_Waiting]) -> list[tuple[_Waiting, Exception | None]]:
         """Fulfil all wishes at once; if that fails, each by itself, so that only those hear of it whom it concerns."""
         parts = zip(*(each.wish for each in group), strict=True)
         if self._failure(Wish(*map(list, map(chain.from_iterable, parts)))):
             return [(each, self._failure(each.wish)) for each in group]
         return [(each, None) for each in group]
 
-    def _failure(self, wish: Wish) -> OSError | None:
+    def _failure(self, wish: Wish) -> Exception | None:
         """Fulfil a wish; return why that fails, if it does."""
         try:
             self._folders.place(wish)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
             return error
         return None
