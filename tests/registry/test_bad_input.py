@@ -215,6 +215,18 @@ def test_a_body_that_never_comes(registry: Serving, client: Client, declared: st
     assert b"BLOB_UPLOAD_INVALID" in reply
 
 
+def test_a_client_that_is_refused_may_say_the_rest(registry: Serving, client: Client) -> None:
+    """Whoever sees an answer in the midst of sending is not cut off, and the rest is not taken for requests."""
+    data = os.urandom(900_000)
+    host, _, port = registry.address.partition(":")
+    with socket.create_connection((host, int(port)), 20) as connection:
+        connection.sendall(request(f"PATCH {client.upload('late')}", f"Content-Length: {len(data)}") + data[:300_000])
+        assert connection.recv(1000).split()[1] == b"400"  # nothing came for too long
+        for start in range(300_000, len(data), 100_000):
+            connection.sendall(data[start : start + 100_000])
+        assert connection.recv(1000) == b""
+
+
 def test_a_body_longer_than_the_piece(client: Client) -> None:
     at = client.upload("long")
     assert client("PATCH", at, b"12345", Content_Range="0-2").status == 416
