@@ -19,7 +19,7 @@ from ..tar import whiteout
 from ..tar.apply import Applied
 from ..tar.header import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry, InvalidTar
 from ..tar.reader import Reader
-from ..tar.root import MAX_LINKS, MAX_MADE, MAX_STEPS, NotBelow, clean, prefixes
+from ..tar.root import MAX_LINKS, MAX_MADE, MAX_STEPS, NotBelow, clean
 from .attributes import kept
 from .spare import Spare
 
@@ -102,7 +102,7 @@ class LayerTree:
         if not path:
             return
         if self.applied.links:
-            self._check_links(path)
+            self.applied.replace(path)
         if whiteout.is_special(path):
             self._whiteout(path)
             return
@@ -179,21 +179,10 @@ class LayerTree:
         folder.names[name] = node
         self.image.link(node)
 
-    def _check_links(self, path: bytes) -> None:
-        """Forget a waiting hard link that an entry replaces; none can be a directory on the way to it."""
-        links = self.applied.links
-        links.pop(path, None)
-        if len(links) < path.count(b"/"):
-            found = [link for link in links if path.startswith(link) and path.startswith(link + b"/")]
-        else:
-            found = [folder for folder in prefixes(path) if folder in links]
-        if found:
-            raise NotBelow(f"{os.fsdecode(path[:200])!r}: {os.fsdecode(found[0][:200])!r} is not a directory")
-
     def _whiteout(self, path: bytes) -> None:
         above, slash, name = path.rpartition(b"/")
         hidden = whiteout.hides(name)
-        if name in (whiteout.PREFIX, whiteout.PREFIX + b".", whiteout.PREFIX + b".."):
+        if whiteout.is_nameless(name):
             raise InvalidTar(f"whiteout without a name: {os.fsdecode(path[:200])!r}")
         if whiteout.is_special(above):
             return

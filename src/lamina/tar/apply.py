@@ -103,6 +103,21 @@ class Applied(msgspec.Struct):
     hidden: list[bytes] = []
     opaque_root: bool = False
 
+    def replace(self, path: bytes) -> None:
+        """Forget a hard link that waits for its target, since an entry takes its place.
+
+        Raises:
+            NotBelow: one that waits is on the way there: it can be no directory.
+        """
+        links = self.links
+        links.pop(path, None)
+        if len(links) < path.count(b"/"):
+            found = [link for link in links if path.startswith(link) and path.startswith(link + b"/")]
+        else:
+            found = [folder for folder in prefixes(path) if folder in links]
+        if found:
+            raise NotBelow(f"{os.fsdecode(path[:200])!r}: {os.fsdecode(found[0][:200])!r} is not a directory")
+
 
 def apply(
     reader: Entries, root: Root, whiteouts: Whiteouts, keeper: Keeper | None = None, *, privileged: bool = True
@@ -155,7 +170,7 @@ class _Applier:
         if not path:
             return
         if self._applied.links:
-            self._check_links(path)
+            self._applied.replace(path)
         if whiteout.is_special(path):
             self._whiteout(path)
             return
@@ -295,17 +310,6 @@ class _Applier:
                 _set_xattrs(b"/proc/self/fd/%d/%b" % (folder, name), entry, follow=False)
         os.utime(name, ns=_times(entry), dir_fd=folder, follow_symlinks=False)
 
-    def _check_links(self, path: bytes) -> None:
-        """Forget a waiting hard link that an entry replaces; none can be a directory on the way to it."""
-        links = self._applied.links
-        links.pop(path, None)
-        if len(links) < path.count(b"/"):
-            found = [link for link in links if path.startswith(link) and path.startswith(link + b"/")]
-        else:
-            found = [folder for folder in prefixes(path) if folder in links]
-        if found:
-            raise NotBelow(f"{os.fsdecode(path[:200])!r}: {os.fsdecode(found[0][:200])!r} is not a directory")
-
     def _wait(self, *kept: bytes) -> None:
         """Count what waits for the layer's end, so that it stays within what is sensible."""
         self._waiting += sum(map(len, kept))
@@ -321,7 +325,7 @@ class _Applier:
     def _whiteout(self, path: bytes) -> None:
         folder, slash, name = path.rpartition(b"/")
         hidden = whiteout.hides(name)
-        if name in (whiteout.PREFIX, whiteout.PREFIX + b".", whiteout.PREFIX + b".."):
+        if whiteout.is_nameless(name):
             raise InvalidTar(f"whiteout without a name: {os.fsdecode(path[:200])!r}")
         if whiteout.is_special(folder):
             return

@@ -13,6 +13,11 @@ def hides(name: bytes) -> bytes:
     return name[len(PREFIX) :]
 
 
+def is_nameless(name: bytes) -> bool:
+    """Tell whether a base name is that of a whiteout of nothing, or of a directory itself or the one above it."""
+    return name in (PREFIX, PREFIX + b".", PREFIX + b"..")
+
+
 def is_special(path: bytes) -> bool:
     """Tell whether a clean path is that of a whiteout or of AUFS's own files: never a file of the tree."""
     return PREFIX in path and any(part.startswith(PREFIX) for part in path.split(b"/"))
