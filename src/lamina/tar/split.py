@@ -253,13 +253,7 @@ def outline(split: Reader) -> Iterator[Outlined]:
         SplitDamaged: the record is damaged.
         InvalidTar: what it holds is no tar.
     """
-    stream = _Hollow(split)
-    tar = reader.Reader(stream)
-    for entry in tar:
-        offset, checksum = tar.position, 0
-        for piece in tar.content():
-            checksum = _crc(piece, checksum) if stream.checksum is None else stream.checksum
-        yield Outlined(entry, offset, checksum)
+    yield from _outline(_Hollow(split))
 
 
 def outline_tar(stream: Reader) -> Iterator[Outlined]:
@@ -268,11 +262,16 @@ def outline_tar(stream: Reader) -> Iterator[Outlined]:
     Raises:
         InvalidTar: it is no tar.
     """
+    yield from _outline(stream)
+
+
+def _outline(stream: "Reader | _Hollow") -> Iterator[Outlined]:
     tar = reader.Reader(stream)
     for entry in tar:
         offset, checksum = tar.position, 0
         for piece in tar.content():
-            checksum = _crc(piece, checksum)
+            known = stream.checksum if isinstance(stream, _Hollow) else None
+            checksum = _crc(piece, checksum) if known is None else known
         yield Outlined(entry, offset, checksum)
 
 
