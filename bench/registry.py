@@ -214,10 +214,12 @@ def _small(place: Place) -> float:
 def _image(address: str, number: int) -> None:
     layer, config = b"layer %d" % number, json.dumps({"number": number}).encode()
     name = f"small/{number % 10}"
-    _put(address, name, [(data, digest.of(data)) for data in (layer, config)])
-    client = Client(address)
-    client.manifest(name, f"t{number}", image(config, layer))
-    client.close()
+    with _Connection(address) as connection:
+        for data in (layer, config):
+            connection.upload(name, io.BytesIO(data), len(data), digest.of(data))
+        manifest = json.dumps(image(config, layer)).encode()
+        path = f"/v2/{name}/manifests/t{number}"
+        connection("PUT", path, io.BytesIO(manifest), len(manifest), mediatypes.OCI_MANIFEST)
 
 
 def _timed(work: Callable[[T], None], what: list[T], at_a_time: int) -> float:
@@ -261,8 +263,10 @@ class _Connection:
         at = self("PATCH", at, source, size)
         self("PUT", f"{at}{'&' if '?' in at else '?'}digest={name}")
 
-    def __call__(self, method: str, path: str, body: BinaryIO | None = None, size: int = 0) -> str:
-        headers = (f"Host: {self._host}", "Content-Type: application/octet-stream", f"Content-Length: {size}")
+    def __call__(
+        self, method: str, path: str, body: BinaryIO | None = None, size: int = 0, kind: str = "application/octet-stream"
+    ) -> str:
+        headers = (f"Host: {self._host}", f"Content-Type: {kind}", f"Content-Length: {size}")
         self._raw.sendall("\r\n".join((f"{method} {path} HTTP/1.1", *headers, "", "")).encode())
         if body is not None:
             self._raw.sendfile(body)
