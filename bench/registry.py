@@ -264,7 +264,12 @@ class _Connection:
         self("PUT", f"{at}{'&' if '?' in at else '?'}digest={name}")
 
     def __call__(
-        self, method: str, path: str, body: BinaryIO | None = None, size: int = 0, kind: str = "application/octet-stream"
+        self,
+        method: str,
+        path: str,
+        body: BinaryIO | None = None,
+        size: int = 0,
+        kind: str = "application/octet-stream",
     ) -> str:
         headers = (f"Host: {self._host}", f"Content-Type: {kind}", f"Content-Length: {size}")
         self._raw.sendall("\r\n".join((f"{method} {path} HTTP/1.1", *headers, "", "")).encode())
