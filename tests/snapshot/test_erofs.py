@@ -18,8 +18,9 @@ from tests.hostile.corpus import ALL
 from tests.tars import directory, file, hardlink, opaque, symlink, tar, whiteout
 
 from lamina.errors import DataLoss, LaminaError, ResourceExhausted
+from lamina.filetree import layertree
 from lamina.mount import Mount, MountFailed, detached
-from lamina.snapshot import layertree, probe
+from lamina.snapshot import probe
 from lamina.snapshot.driver import Driver
 from lamina.snapshot.erofs import MAX_DEPTH, Erofs, TooDeep
 from lamina.tar import apply

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..streams import CHUNK
 from ..streams import Reader as Stream
-from . import sparse
+from . import checksum, sparse
 from .header import (
     BLOCK,
     EXTENSIONS,
@@ -49,6 +49,19 @@ class Entries(Protocol):
 
     def content(self) -> Iterator[memoryview]:
         """Yield what is left of the current entry's content, in pieces that stay valid."""
+        ...
+
+
+class Summed(Entries, Protocol):
+    """Entries that also say where their contents begin, and what their checksums are."""
+
+    @property
+    def position(self) -> int:
+        """Where in the tar the content of the current entry begins, as long as none of it was read."""
+        ...
+
+    def checksum(self) -> int:
+        """Pass over the current entry's content; return its CRC-64 (ISO)."""
         ...
 
 
@@ -140,6 +153,13 @@ class Reader:
             if take:
                 take(piece)
             yield piece
+
+    def checksum(self) -> int:
+        """Pass over what is left of the current entry's content; return its CRC-64 (ISO)."""
+        found = 0
+        for piece in self.content():
+            found = checksum.of(piece, found)
+        return found
 
     def _header_block(self) -> bytes | None:
         """Return the next block that is not zero, or None at the end of the archive."""

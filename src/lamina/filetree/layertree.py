@@ -18,7 +18,7 @@ from ..tar import apply as tar_apply
 from ..tar import whiteout
 from ..tar.apply import Applied
 from ..tar.header import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry, InvalidTar
-from ..tar.reader import Reader
+from ..tar.reader import Summed
 from ..tar.root import MAX_LINKS, MAX_MADE, MAX_STEPS, NotBelow, clean
 from .attributes import kept
 from .spare import Spare
@@ -67,7 +67,7 @@ class LayerTree:
         self._waiting = 0
         self._work = 0
 
-    def read(self, reader: Reader) -> None:
+    def read(self, entries: Summed) -> None:
         """Add all entries of a tar.
 
         Raises:
@@ -78,9 +78,9 @@ class LayerTree:
         """
         name = b""
         try:
-            for entry in reader:
+            for entry in entries:
                 name = entry.name
-                self._add(entry, reader)
+                self._add(entry, entries)
         except OSError as error:
             raise tar_apply.refused(error, name) from error
         self.applied.size = self.image.size
@@ -97,7 +97,7 @@ class LayerTree:
         self.image.finish(self._root, devices)
         return self.image
 
-    def _add(self, entry: Entry, reader: Reader) -> None:
+    def _add(self, entry: Entry, entries: Summed) -> None:
         path = clean(entry.name)
         if not path:
             return
@@ -112,9 +112,10 @@ class LayerTree:
         kind = entry.type
         if kind == REGULAR:
             if entry.sparse is None:
-                node = self.image.file(self._meta(entry), entry.size, reader.position >> layout.BLOCK_BITS)
+                block = entries.position >> layout.BLOCK_BITS
+                node = self.image.file(self._meta(entry), entry.size, block, checksum=entries.checksum())
             else:
-                node = self._sparse(entry, reader)
+                node = self._sparse(entry, entries)
             if name in folder.names:
                 folder = self.clear(path, folder, name)
             folder.names[name] = node
@@ -139,11 +140,11 @@ class LayerTree:
         self._wait(*entry.xattrs, *entry.xattrs.values())
         return Meta(entry.mode, entry.uid, entry.gid, mtime, kept(entry))
 
-    def _sparse(self, entry: Entry, reader: Reader) -> Node:
-        bits, blocks = self._spare.sparse(entry, reader)
+    def _sparse(self, entry: Entry, entries: Summed) -> Node:
+        bits, blocks, checksum = self._spare.sparse(entry, entries)
         self._wait(bytes(layout.CHUNK.size * len(blocks)))
         size = entry.sparse[0] if entry.sparse else 0
-        return self.image.chunks(self._meta(entry), size, bits, blocks, layout.DATA)
+        return self.image.chunks(self._meta(entry), size, bits, blocks, layout.DATA, checksum)
 
     def _symlink(self, entry: Entry) -> Node:
         if not entry.linkname:
