@@ -321,10 +321,10 @@ class TestMounts:
 
 
 class TestBounds:
-    def test_of_inodes(self, driver: Erofs, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(layertree, "MAX_INODES", 100)
+    def test_of_entries(self, driver: Erofs, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(layertree, "MAX_ENTRIES", 100)
         layer(driver, None, tar(*(file(str(number)) for number in range(100))))
-        with pytest.raises(InvalidTar, match="tar with more than 100 files"):
+        with pytest.raises(InvalidTar, match="tar with more than 100 entries"):
             layer(driver, None, tar(*(file(str(number)) for number in range(101))))
 
     def test_of_tables_of_holes(self, driver: Erofs, monkeypatch: pytest.MonkeyPatch, corpus: dict[str, bytes]) -> None:

@@ -49,7 +49,7 @@ from .layout import (
 )
 
 _SECOND = 1_000_000_000
-_ONE_CHUNK = Struct(f"{INODE.format}{CHUNK.format[1:]}24x")  # an inode of one chunk, up to the next slot
+_ONE_CHUNK = Struct("<H2xH2xQIIIIQII18xHI24x")  # `INODE` and `CHUNK` without what is 0, up to the next slot
 _FILE_MODE = layout.MODES[REGULAR]
 
 
@@ -93,35 +93,16 @@ class Writer:
         """
         count = (size + BLOCK - 1) >> BLOCK_BITS
         bits = (count - 1).bit_length()
-        if bits > MAX_CHUNK_BITS or meta.xattrs or block >= HOLE:
+        if not count or bits > MAX_CHUNK_BITS or meta.xattrs or block >= HOLE:
             bits = min(bits, MAX_CHUNK_BITS)
             return self.chunks(meta, size, bits, range(block, block + count, 1 << bits), device, checksum)
         inodes = self._inodes
         number = len(inodes) >> 5
-        mode, uid, gid = meta.mode, meta.uid, meta.gid
         seconds, nanoseconds = divmod(meta.mtime, _SECOND)
-        if count:
-            inodes += _ONE_CHUNK.pack(
-                EXTENDED | CHUNKS, 0, _FILE_MODE | mode, 0, size, CHUNK_HAS_DEVICE | bits, len(self._checksums),
-                uid, gid, seconds, nanoseconds, 1, 0, 0, 0, device, block,
-            )  # fmt: skip
-        else:
-            inodes += INODE.pack(
-                EXTENDED | FLAT,
-                0,
-                _FILE_MODE | mode,
-                0,
-                0,
-                0,
-                len(self._checksums),
-                uid,
-                gid,
-                seconds,
-                nanoseconds,
-                1,
-                0,
-                0,
-            )
+        inodes += _ONE_CHUNK.pack(
+            EXTENDED | CHUNKS, _FILE_MODE | meta.mode, size, CHUNK_HAS_DEVICE | bits, len(self._checksums),
+            meta.uid, meta.gid, seconds, nanoseconds, 1, device, block,
+        )  # fmt: skip
         self._checksums.append(checksum)
         self.size += size
         return number << 3 | REGULAR

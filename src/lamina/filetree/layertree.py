@@ -23,8 +23,8 @@ from ..tar.root import MAX_LINKS, MAX_MADE, MAX_STEPS, NotBelow, clean
 from .attributes import kept
 from .spare import Spare
 
-MAX_INODES = 4 << 20
-"""The most inodes of a layer: somewhat more than a gigabyte of memory while it comes in."""
+MAX_ENTRIES = 4 << 20
+"""The most entries of a layer: somewhat more than a gigabyte of memory while it comes in."""
 
 _MAX_NAME, _MAX_TARGET = 255, 4095
 _OPAQUE = b"trusted.overlay.opaque"
@@ -61,7 +61,8 @@ class LayerTree:
         self.made: dict[bytes, Directory] = {}
         self._spare = spare
         self._root = Directory()
-        self._found: dict[bytes, Directory] = {}
+        self._found: dict[bytes, Directory] = {}  # by clean path
+        self._known: dict[bytes, Directory] = {}  # the same by how entries write it
         self._real: dict[bytes, bytes] = {}
         self._made_bytes = 0
         self._waiting = 0
@@ -78,9 +79,12 @@ class LayerTree:
         """
         name = b""
         try:
-            for entry in entries:
+            for number, entry in enumerate(entries):
                 name = entry.name
-                self._add(entry, entries)
+                if entry.type != REGULAR or not self._is_added(entry, entries):
+                    self._add(entry, entries)
+                if number >= MAX_ENTRIES:
+                    raise InvalidTar(f"tar with more than {MAX_ENTRIES} entries")
         except OSError as error:
             raise tar_apply.refused(error, name) from error
         self.applied.size = self.image.size
@@ -97,6 +101,20 @@ class LayerTree:
         self.image.finish(self._root, devices)
         return self.image
 
+    def _is_added(self, entry: Entry, entries: Summed) -> bool:
+        """Add a file of which nothing is special, as most are: its folder is known, its name plain and new."""
+        above, _, name = entry.name.rpartition(b"/")
+        folder = self._known.get(above)
+        if folder is None or name in folder.names or name[:1] in b"." or len(name) > _MAX_NAME:
+            return False
+        mtime = entry.mtime
+        if entry.xattrs or entry.sparse is not None or self.applied.links or not 0 <= mtime < tar_apply.MAX_TIME:
+            return False
+        meta = Meta(entry.mode, entry.uid, entry.gid, mtime)
+        block = entries.position >> layout.BLOCK_BITS
+        folder.names[name] = self.image.file(meta, entry.size, block, layout.TAR, entries.checksum())
+        return True
+
     def _add(self, entry: Entry, entries: Summed) -> None:
         path = clean(entry.name)
         if not path:
@@ -107,18 +125,12 @@ class LayerTree:
             self._whiteout(path)
             return
         above, _, name = path.rpartition(b"/")
-        folder = self._found.get(above) or self.folder(above, make=True)
+        folder = self.folder(above, make=True)
         _check_length(name, _MAX_NAME)
         kind = entry.type
         if kind == REGULAR:
-            if entry.sparse is None:
-                block = entries.position >> layout.BLOCK_BITS
-                node = self.image.file(self._meta(entry), entry.size, block, checksum=entries.checksum())
-            else:
-                node = self._sparse(entry, entries)
-            if name in folder.names:
-                folder = self.clear(path, folder, name)
-            folder.names[name] = node
+            node = self._file(entry, entries) if entry.sparse is None else self._sparse(entry, entries)
+            self._known[entry.name.rpartition(b"/")[0]] = self.put(path, folder, name, node)
         elif kind == DIRECTORY:
             self._directory(entry, path, folder, name)
         elif kind == SYMLINK:
@@ -130,8 +142,10 @@ class LayerTree:
             self.put(path, folder, name, node)
         else:
             raise InvalidTar(f"entry {os.fsdecode(entry.name[:200])!r} has the unknown type {kind!r}")
-        if self.image.count > MAX_INODES:
-            raise InvalidTar(f"tar with more than {MAX_INODES} files")
+
+    def _file(self, entry: Entry, entries: Summed) -> Node:
+        block = entries.position >> layout.BLOCK_BITS
+        return self.image.file(self._meta(entry), entry.size, block, checksum=entries.checksum())
 
     def _meta(self, entry: Entry) -> Meta:
         mtime = entry.mtime if 0 <= entry.mtime < tar_apply.MAX_TIME else 0
@@ -217,11 +231,12 @@ class LayerTree:
             self.image.unlink(node)
             del folder.names[name]
 
-    def put(self, path: bytes, folder: Directory, name: bytes, node: Node) -> None:
-        """Give an inode a name, which another one may have had."""
+    def put(self, path: bytes, folder: Directory, name: bytes, node: Node) -> Directory:
+        """Give an inode a name, which another one may have had; return its folder."""
         if name in folder.names:
             folder = self.clear(path, folder, name)
         folder.names[name] = node
+        return folder
 
     def clear(self, path: bytes, folder: Directory, name: bytes) -> Directory:
         """Remove what is at a path, if anything is; return its folder."""
@@ -260,6 +275,7 @@ class LayerTree:
 
     def _forget(self) -> None:
         self._found.clear()
+        self._known.clear()
         self._real.clear()
 
     def find(self, path: bytes) -> Folder | Node | None:
