@@ -37,10 +37,10 @@ class Directory(Folder):
 
     __slots__ = ("described", "opaque")
 
-    def __init__(self, *, opaque: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__(Meta())
         self.described = False
-        self.opaque = opaque
+        self.opaque = False
 
 
 class LayerTree:
@@ -61,6 +61,7 @@ class LayerTree:
         self.made: dict[bytes, Directory] = {}
         self._spare = spare
         self._root = Directory()
+        self._opaque: list[Directory] = []
         self._found: dict[bytes, Directory] = {}  # by clean path
         self._known: dict[bytes, Directory] = {}  # the same by how entries write it
         self._real: dict[bytes, bytes] = {}
@@ -92,9 +93,8 @@ class LayerTree:
 
     def finish(self, tar_size: int) -> Writer:
         """Return the finished image; nothing can be added any more."""
-        for folder in self._root.below():
-            if isinstance(folder, Directory) and folder.opaque and folder is not self._root:
-                folder.meta = replace(folder.meta, xattrs={**folder.meta.xattrs, _OPAQUE: b"y"})
+        for folder in self._opaque:
+            folder.meta = replace(folder.meta, xattrs={**folder.meta.xattrs, _OPAQUE: b"y"})
         devices = [Device(-(-tar_size // layout.BLOCK))]
         if self._spare.blocks:
             devices.append(Device(self._spare.blocks, self._spare.finish()))
@@ -171,7 +171,9 @@ class LayerTree:
         if not isinstance(inner, Directory):
             replaces = inner is not None
             folder = self.clear(path, folder, name)
-            inner = folder.names[name] = Directory(opaque=replaces)
+            inner = folder.names[name] = Directory()
+            if replaces:
+                self._cover(inner)
         inner.meta = self._meta(entry)
         inner.described = True
         self._wait(path, entry.name)
@@ -204,7 +206,7 @@ class LayerTree:
         folder = self.folder(above, make=True)
         if name == whiteout.OPAQUE:
             self.applied.opaque_root |= not above
-            folder.opaque = True
+            self._cover(folder)
         elif hidden and above + slash + hidden not in self.applied.links:
             self.applied.hidden.append(_join(self._real.get(above, above), hidden))
             self._wait(path)
@@ -217,7 +219,13 @@ class LayerTree:
             _check_length(name, _MAX_NAME)
             folder.names[name] = self.image.special(Meta(0), layout.CHARACTER)
         elif isinstance(inner, Directory):
-            inner.opaque = True
+            self._cover(inner)
+
+    def _cover(self, folder: Directory) -> None:
+        """Have a directory hide those below; the root's mark is no overlayfs's: see `settling`."""
+        if not folder.opaque and folder is not self._root:
+            self._opaque.append(folder)
+        folder.opaque = True
 
     def unmark(self, path: bytes) -> None:
         """Take a mark away that hides nothing; what is no mark stays."""
@@ -362,7 +370,9 @@ class LayerTree:
         self._made_bytes += len(path)
         if self._made_bytes > MAX_MADE:
             raise NotBelow(f"{os.fsdecode(path[:200])!r}: too many directories without an entry of their own")
-        inner = Directory(opaque=name in folder.names)
+        inner = Directory()
+        if name in folder.names:
+            self._cover(inner)
         folder.names[name] = self.made[path] = inner
         return inner
 

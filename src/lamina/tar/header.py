@@ -51,7 +51,7 @@ class InvalidTar(InvalidArgument):
     """A stream is not a tar that can be read."""
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """One member of a tar.
 
     Attributes:
