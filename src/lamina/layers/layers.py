@@ -265,14 +265,19 @@ class Layers:
 
     @contextlib.contextmanager
     def tar(self, layer: Layer) -> Iterator[Reader]:
-        """Open the layer's tar, the very bytes that it came from; they are put together ahead of who reads them.
+        """Open the layer's tar, the very bytes that it came from; they are read ahead of who reads them.
 
         Raises:
             LayerDamaged: from `read`, where the store no longer gives those bytes.
         """
         what = f"layer {layer.chain_id} was modified in the store; load or build its image again"
-        with Ahead(Pieces(self.assemble(layer))) as ahead:
-            yield Verified(ahead, layer.diff_id, what=what)
+        pieces = Pieces(self.assemble(layer))
+        if self._driver.keeps_tars:  # to hash them is most of the work
+            with Ahead(Verified(pieces, layer.diff_id, what=what)) as ahead:
+                yield ahead
+        else:  # to put them together is
+            with Ahead(pieces) as ahead:
+                yield Verified(ahead, layer.diff_id, what=what)
 
     def tar_size(self, layer: Layer) -> int:
         """Return the number of bytes of the layer's tar."""
