@@ -76,6 +76,7 @@ def test_checksums_of_files_with_holes(tmp_path: pathlib.Path) -> None:
         [directory("d"), hardlink("x", "d")],
         [tars.whiteout("a"), hardlink("x", "a")],
         [file("f"), file("f/x")],
+        [file("d/f/."), file("d/f/x")],
         [symlink("a", "b"), symlink("b", "a"), file("a/x")],
     ],
 )

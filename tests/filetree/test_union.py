@@ -117,6 +117,17 @@ def test_links_that_lead_nowhere() -> None:
     assert tree.find(b"a", follow=False).path == b"a"
 
 
+def test_files_after_each_other_in_one_folder() -> None:
+    """However their names are written, and whatever becomes of the folder between them."""
+    tree = union([file("./d/a"), file("./d/b"), file("d/../d/c"), file("d//x"), file("d/.wh.a"), file("d/a", b"new")])
+    assert paths(tree) == ["d", "d/a", "d/b", "d/c", "d/x"]
+    assert tree.find(b"d/a").size == 3
+    moved = [directory("e"), symlink("d", "e"), file("d/a"), file("d/b"), symlink("d", "f"), file("d/c"), file("d/d")]
+    assert paths(union(moved)) == ["d", "e", "e/a", "e/b", "f", "f/c", "f/d"]
+    gone = [file("d/a"), file("d/b"), file("d"), directory("d"), file("d/c")]
+    assert paths(union(gone)) == ["d", "d/c"]
+
+
 def test_a_folder_that_is_a_link() -> None:
     """Of the same layer it is gone through; of a layer below it is covered, as overlayfs does."""
     same = union([directory("usr"), symlink("bin", "usr"), file("bin/x")])

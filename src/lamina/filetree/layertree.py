@@ -130,7 +130,7 @@ class LayerTree:
         kind = entry.type
         if kind == REGULAR:
             node = self._file(entry, entries) if entry.sparse is None else self._sparse(entry, entries)
-            self._known[entry.name.rpartition(b"/")[0]] = self.put(path, folder, name, node)
+            self._know(entry.name, self.put(path, folder, name, node), name)
         elif kind == DIRECTORY:
             self._directory(entry, path, folder, name)
         elif kind == SYMLINK:
@@ -142,6 +142,14 @@ class LayerTree:
             self.put(path, folder, name, node)
         else:
             raise InvalidTar(f"entry {os.fsdecode(entry.name[:200])!r} has the unknown type {kind!r}")
+
+    def _know(self, path: bytes, folder: Directory, name: bytes) -> None:
+        """Remember the folder of an entry by how the entry writes it."""
+        above, _, last = path.rpartition(b"/")
+        if len(self._known) >= _OPEN:
+            self._known.clear()
+        if last == name:
+            self._known[above] = folder
 
     def _file(self, entry: Entry, entries: Summed) -> Node:
         block = entries.position >> layout.BLOCK_BITS

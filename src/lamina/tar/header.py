@@ -38,7 +38,7 @@ MAX_NAME = 1 << 16
 _WITHOUT_CONTENT = frozenset({HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
 
 _FIELDS = struct.Struct("100s24s12s12s8sc100s6s82x155s12x")
-_ORDINARY = struct.Struct("100s24s11sc12s8sc100x6s82xc166x")  # the same of a file, with the first byte of the prefix
+_ORDINARY = struct.Struct("100s24s11sc12s8scc99x6s82xc166x")  # the same of a file: links and prefixes are first bytes
 _SECOND = 1_000_000_000
 _MAX_OWNER = (1 << 32) - 2
 _MAX_SIZE = 1 << 62
@@ -100,9 +100,14 @@ def _odd_number(field: bytes) -> int:
         raise InvalidTar(f"tar header has {field!r} where an octal number belongs") from error
 
 
-# Few values fill the fields of many headers.
-_seconds = lru_cache(8192)(number)
-_owned = lru_cache(1024)(lambda field: (number(field[:8]) & 0o7777, number(field[8:16]), number(field[16:])))
+_seconds = lru_cache(8192)(number)  # few values fill the fields of many headers
+
+
+@lru_cache(1024)
+def _owned(field: bytes) -> tuple[int, int, int, bool]:
+    """Return mode, user and group of a header, and whether the kernel has such numbers."""
+    mode, uid, gid = number(field[:8]) & 0o7777, number(field[8:16]), number(field[16:])
+    return mode, uid, gid, 0 <= uid <= _MAX_OWNER and 0 <= gid <= _MAX_OWNER
 
 
 @lru_cache(8192)
@@ -133,7 +138,7 @@ def parse(block: bytes, offset: int) -> Entry:
     name, owned, size, mtime, checksum, kind, linkname, magic, prefix = _FIELDS.unpack(block)
     if zlib.adler32(block) & 0xFFFF != _expected(checksum) and not has_checksum(block):
         raise InvalidTar(f"not a tar header at byte {offset}")
-    mode, uid, gid = _owned(owned)
+    mode, uid, gid, _ = _owned(owned)
     name = _text(name)
     if prefix[0] and magic == b"ustar\0":
         name = _text(prefix) + b"/" + name
@@ -147,18 +152,19 @@ def parse(block: bytes, offset: int) -> Entry:
 def ordinary(block: bytes) -> Entry | None:
     """Return the entry of the header of an ordinary file, as most are; None of any other, or of what is no header."""
     try:
-        name, owned, size, end, mtime, checksum, kind, magic, prefix = _ORDINARY.unpack(block)
-        if kind != REGULAR or end not in b"\0 " or (prefix != b"\0" and magic == b"ustar\0"):
-            return None
-        if zlib.adler32(block) & 0xFFFF != _expected(checksum):
-            return None
-        name = name.partition(b"\0")[0]
-        if name.endswith(b"/"):
-            return None
-        mode, uid, gid = _owned(owned)
-        return Entry(name, kind, mode, uid, gid, int(size, 8), _seconds(mtime) * _SECOND)
+        name, owned, text, end, mtime, checksum, kind, linkname, magic, prefix = _ORDINARY.unpack(block)
+        size = int(text, 8)
     except (struct.error, ValueError):
         return None
+    if kind != REGULAR or linkname != b"\0" or (prefix != b"\0" and magic == b"ustar\0"):
+        return None
+    if end not in b"\0 " or size < 0 or zlib.adler32(block) & 0xFFFF != _expected(checksum):
+        return None
+    name = name.partition(b"\0")[0]
+    mode, uid, gid, can_be = _owned(owned)
+    if name.endswith(b"/") or not can_be:
+        return None
+    return Entry(name, kind, mode, uid, gid, size, _seconds(mtime) * _SECOND)
 
 
 def _text(field: bytes) -> bytes:
