@@ -46,6 +46,6 @@ def _node(tree: Union, found: File, contents: dict[int, bytes]) -> trees.Node:
     one, content = found.inode, os.fsdecode(found.target)
     kind = trees._KINDS[stat.S_IFMT(one.mode)]
     if kind == "file":
-        content = hashlib.sha256(contents[tree.images[found.layer].checksum(one)]).hexdigest()
+        content = hashlib.sha256(contents[tree.images[found.layer].checksum(one.order)]).hexdigest()
     mtime = 0 if kind == "directory" else one.mtime
     return trees.Node(kind, stat.S_IMODE(one.mode), (one.uid, one.gid), mtime, content, (), ())

@@ -160,9 +160,9 @@ class Image:
         mtime = seconds * 1_000_000_000 + nanoseconds
         return Inode(number, mode, uid, gid, mtime, size, form & ~1, place, attributes, order)
 
-    def checksum(self, file: Inode) -> int:
-        """Return the checksum of a file's content: see `tar.checksum`; `has_holes` says which of the two."""
-        at = self._checksums + file.order * layout.CHECKSUM
+    def checksum(self, order: int) -> int:
+        """Return the checksum of an inode's content: see `tar.checksum`; `has_holes` says which of the two."""
+        at = self._checksums + order * layout.CHECKSUM
         return int.from_bytes(self._map[at : at + layout.CHECKSUM], "little")
 
     def find(self, folder: Inode, name: bytes) -> Inode | None:

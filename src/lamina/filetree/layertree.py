@@ -7,12 +7,14 @@ to root and has the mode 0755 and the time zero, until `settling` gives it the m
 
 import errno
 import os
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from ..erofs import layout
 from ..erofs.directory import Folder, Meta, Node
 from ..erofs.layout import Device
+from ..erofs.reader import Image
 from ..erofs.writer import Writer
 from ..tar import apply as tar_apply
 from ..tar import whiteout
@@ -48,6 +50,7 @@ class LayerTree:
 
     Args:
         spare: takes the contents that the tar does not hold as they are to be seen.
+        earlier: an image of the same tar, of which the checksums are taken: then contents need not be read.
 
     Attributes:
         applied: what was read, and what is left until the layer's parent is known.
@@ -55,7 +58,9 @@ class LayerTree:
         made: the directories that the tar only implies, by path.
     """
 
-    def __init__(self, spare: Spare) -> None:
+    def __init__(self, spare: Spare, earlier: Image | None = None) -> None:
+        self._earlier = earlier
+        self._checksum: Callable[[], int]  # of the file that is to be the next inode
         self.applied = Applied()
         self.image = Writer()
         self.made: dict[bytes, Directory] = {}
@@ -78,7 +83,8 @@ class LayerTree:
             ResourceExhausted: the disk is full.
             ApplyFailed: no file system would take it.
         """
-        name = b""
+        name, earlier = b"", self._earlier
+        self._checksum = entries.checksum if earlier is None else lambda: earlier.checksum(self.image.count)
         try:
             for number, entry in enumerate(entries):
                 name = entry.name
@@ -112,7 +118,7 @@ class LayerTree:
             return False
         meta = Meta(entry.mode, entry.uid, entry.gid, mtime)
         block = entries.position >> layout.BLOCK_BITS
-        folder.names[name] = self.image.file(meta, entry.size, block, layout.TAR, entries.checksum())
+        folder.names[name] = self.image.file(meta, entry.size, block, layout.TAR, self._checksum())
         return True
 
     def _add(self, entry: Entry, entries: Summed) -> None:
@@ -153,7 +159,7 @@ class LayerTree:
 
     def _file(self, entry: Entry, entries: Summed) -> Node:
         block = entries.position >> layout.BLOCK_BITS
-        return self.image.file(self._meta(entry), entry.size, block, checksum=entries.checksum())
+        return self.image.file(self._meta(entry), entry.size, block, layout.TAR, self._checksum())
 
     def _meta(self, entry: Entry) -> Meta:
         mtime = entry.mtime if 0 <= entry.mtime < tar_apply.MAX_TIME else 0

@@ -103,7 +103,7 @@ class Spare:
             if self.fresh:
                 with open(open_regular(devices[device - 1]), "rb", buffering=0) as source:
                     self._copy(source.fileno(), position, first * BLOCK, size)
-        return Chunks(bits, table, image.checksum(file))
+        return Chunks(bits, table, image.checksum(file.order))
 
     def finish(self) -> str:
         """Complete the file; return its digest, if there is a file."""

@@ -139,7 +139,7 @@ def _pieces(
             at += len(data)
             yield data
     yield from _zeros(size - at)
-    if found.finish(size) != image.checksum(file.inode):
+    if found.finish(size) != image.checksum(file.inode.order):
         raise damage
 
 

@@ -101,7 +101,8 @@ class Erofs(Driver):
         if not has_to_settle(applied, is_base=parent is None) or self._is_settled(snapshot, parent, applied):
             return applied.size
         with _told(), self._spare(snapshot, fresh=False) as spare:
-            image = self._image(snapshot, parent, spare)
+            with self.index(snapshot) as earlier:
+                image = self._image(snapshot, parent, spare, earlier)
             self._write_image(snapshot, image)
             return image.size
 
@@ -116,9 +117,9 @@ class Erofs(Driver):
             chain = self._chain(parent)[::-1]
             yield Union([stack.enter_context(ErofsImage(self._paths.file(layer, IMAGE))) for layer in chain])
 
-    def _image(self, snapshot: str, parent: str | None, spare: Spare) -> Writer:
+    def _image(self, snapshot: str, parent: str | None, spare: Spare, earlier: ErofsImage | None = None) -> Writer:
         """Return a layer's image, made from its tar and from what it stands on."""
-        tree = LayerTree(spare)
+        tree = LayerTree(spare, earlier)
         with self.tar(snapshot) as file:
             tree.read(Reader(file))
             size = file.seek(0, os.SEEK_END)
