@@ -131,7 +131,7 @@ class LayerTree:
             self._whiteout(path)
             return
         above, _, name = path.rpartition(b"/")
-        folder = self.folder(above, make=True)
+        folder = self._found.get(above) or self.folder(above, make=True)
         _check_length(name, _MAX_NAME)
         kind = entry.type
         if kind == REGULAR:

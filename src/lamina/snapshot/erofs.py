@@ -1,8 +1,8 @@
 """The driver `erofs`: a layer is its tar, as it came, and an image of inodes that lead into it; see `paths`.
 
 Nothing is unpacked. A layer's image is written when all of its tar has come, without looking at its parent; what does
-need the parent is done by `commit`, which reads the headers of the tar once more (`settling`). Containers write to a
-directory, as with overlay2.
+need the parent is done by `commit`, which reads the headers of the tar once more (`filetree.settling`). Containers
+write to a directory, as with overlay2.
 
 Layers come in, go out and are read without any right; to mount them takes root, and a kernel that mounts EROFS images
 from files (Linux 6.12), on a file system that it can do that with.
