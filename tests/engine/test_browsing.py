@@ -91,19 +91,19 @@ def seen(tree: Tree) -> dict[str, trees.Node]:
 
 
 def _node(tree: Tree, file: File, names: list[str]) -> trees.Node:
-    node, content = file.node, ""
-    kind = trees._KINDS[stat.S_IFMT(node.mode)]
+    inode, content = file.inode, ""
+    kind = trees._KINDS[stat.S_IFMT(inode.mode)]
     if kind == "file":
         with tree.open(file) as stream:
             content = hashlib.sha256(stream.read()).hexdigest()
     elif kind == "symlink":
-        content = os.fsdecode(node.more.target)
+        content = os.fsdecode(file.target)
     elif kind in ("character", "block"):
-        content = "{}:{}".format(*node.more.device)
-    xattrs = tuple(sorted((key.decode(), value) for key, value in node.more.xattrs.items()))
-    mtime = 0 if node.is_directory else node.mtime
-    others = () if node.is_directory else tuple(sorted(set(names) - {os.fsdecode(file.path)}))
-    return trees.Node(kind, stat.S_IMODE(node.mode), (node.uid, node.gid), mtime, content, xattrs, others)
+        content = "{}:{}".format(*inode.device)
+    xattrs = tuple(sorted((key.decode(), value) for key, value in file.xattrs.items()))
+    mtime = 0 if inode.is_directory else inode.mtime
+    others = () if inode.is_directory else tuple(sorted(set(names) - {os.fsdecode(file.path)}))
+    return trees.Node(kind, stat.S_IMODE(inode.mode), (inode.uid, inode.gid), mtime, content, xattrs, others)
 
 
 def _chains(store: Store, image_id: Digest) -> list[Digest]:
@@ -177,6 +177,7 @@ def test_a_file_that_was_modified_is_seen(
         stream.read()
 
 
+@pytest.mark.parametrize("store", ["overlay2", "vfs"], indirect=True)
 def test_indexes_come_and_go(store: Store, engine: Engine) -> None:
     samples.put(store, Sample([BASE], ["one"]))
     samples.put(store, Sample([BASE, tar(file("x"))], ["two"]))
@@ -194,6 +195,32 @@ def test_indexes_come_and_go(store: Store, engine: Engine) -> None:
     samples.put(store, Sample([BASE, tar(file("y"))], ["three"]))
     list(engine.image_files("three"))
     assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("store", ["erofs"], indirect=True)
+@pytest.mark.parametrize("harm", ["changed", "cut", "of another version"])
+def test_what_is_kept_beside_a_tar_is_read(store: Store, engine: Engine, harm: str) -> None:
+    samples.put(store, Sample([BASE, tar(file("x"))], ["two"]))
+    assert len(list(engine.image_files("two", deep=True))) == 5
+    assert not pathlib.Path(store.paths.filetree).exists()
+    (path, *_) = pathlib.Path(store.paths.driver("erofs")).rglob("layer.erofs")
+    data = path.read_bytes()
+    match harm:
+        case "changed":
+            path.write_bytes(data[:-1] + b"?")
+        case "cut":
+            path.write_bytes(data[:-1])
+        case _:  # the image alone, as it was before checksums stood behind it, with its digest
+            body = bytearray(data[: int.from_bytes(data[1060:1064], "little") * 512])
+            body[1072:1088] = bytes(16)
+            body[1072:1088] = hashlib.sha256(body).digest()[:16]
+            path.write_bytes(body)
+    with pytest.raises(LayerDamaged, match="of another version" if "version" in harm else "is damaged"):
+        engine.image_files("two")
+    with Engine(store.paths.root, "erofs") as other:
+        assert any("layer.erofs is damaged" in problem for problem in other.check())
+        assert list(other.repair())
+    assert path.read_bytes() == data
 
 
 def test_an_index_is_read_and_not_made_again(store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

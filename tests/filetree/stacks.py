@@ -1,10 +1,12 @@
 """Stacks of layers in a few words: `union([file("a")], [whiteout("a")])`, the base first."""
 
 import io
+from collections.abc import Sequence
 
 from tests.tars import Member, tar
 
-from lamina.filetree import File, Index, Union, index
+from lamina.erofs.reader import Image
+from lamina.filetree import Union, index
 from lamina.tar import split
 from lamina.tar.reader import Reader
 
@@ -19,19 +21,23 @@ def record(data: bytes) -> bytes:
     return file.getvalue()
 
 
-def indexed(data: bytes) -> Index:
+def indexed(data: bytes, below: Sequence[Image] = ()) -> Image:
     """Return the index of a tar, as a store makes, keeps and reads it."""
-    return index.decode(index.build(split.outline(io.BytesIO(record(data)))))
+    return Image("index", index.build(split.Outline(io.BytesIO(record(data))), below))
+
+
+def stacked(*layers: bytes) -> Union:
+    """Return the union of some tars."""
+    images: list[Image] = []
+    for data in layers:
+        images.append(indexed(data, images))
+    return Union(images)
 
 
 def union(*layers: list[Member]) -> Union:
-    return Union([indexed(tar(*members)) for members in layers])
+    return stacked(*(tar(*members) for members in layers))
 
 
 def paths(tree: Union) -> list[str]:
     """Return all paths, in the order in which they are walked."""
-    return [file.path.decode() for file in tree.walk(root(tree))]
-
-
-def root(tree: Union) -> File:
-    return tree.find(b"/")
+    return [file.path.decode() for file in tree.walk(tree.root)]

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import example, given
 from tests import trees
 from tests.contracts.test_driver import _contradicts_itself, _layers, stack, view
-from tests.filetree.stacks import indexed, root
+from tests.filetree.stacks import stacked
 from tests.tars import Member, directory, file, hardlink, opaque, symlink, tar, whiteout
 
 from lamina.errors import LaminaError
 from lamina.filetree import File, Union
 from lamina.snapshot import probe
+from lamina.tar import checksum
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -34,16 +35,17 @@ def test_a_union_is_what_the_kernel_shows(layers: list[list[Member]], tmp_path_f
         shown = view(driver, stack(driver, *data))
     except LaminaError:
         return  # a layer that cannot be unpacked is in no store
-    tree = Union([indexed(one) for one in data])
-    assert {os.fsdecode(found.path): _node(found, data) for found in tree.walk(root(tree))} == {
+    tree = stacked(*data)
+    contents = {checksum.of(content): content for members in layers for _, content in members}
+    assert {os.fsdecode(found.path): _node(tree, found, contents) for found in tree.walk(tree.root)} == {
         path: node._replace(names=()) for path, node in shown.items()
     }
 
 
-def _node(found: File, layers: list[bytes]) -> trees.Node:
-    node = found.node
-    kind, content = trees._KINDS[stat.S_IFMT(node.mode)], os.fsdecode(node.more.target)
+def _node(tree: Union, found: File, contents: dict[int, bytes]) -> trees.Node:
+    one, content = found.inode, os.fsdecode(found.target)
+    kind = trees._KINDS[stat.S_IFMT(one.mode)]
     if kind == "file":
-        content = hashlib.sha256(layers[found.layer][node.offset : node.offset + node.size]).hexdigest()
-    mtime = 0 if kind == "directory" else node.mtime
-    return trees.Node(kind, stat.S_IMODE(node.mode), (node.uid, node.gid), mtime, content, (), ())
+        content = hashlib.sha256(contents[tree.images[found.layer].checksum(one.order)]).hexdigest()
+    mtime = 0 if kind == "directory" else one.mtime
+    return trees.Node(kind, stat.S_IMODE(one.mode), (one.uid, one.gid), mtime, content, (), ())

@@ -1,16 +1,17 @@
 """What a stack of layers shows: the cases of overlayfs and of the image specification."""
 
 import pytest
-from tests.filetree.stacks import paths, root, union
+from tests.filetree.stacks import paths, union
 from tests.tars import Member, directory, file, hardlink, opaque, symlink, whiteout
 
 from lamina.errors import InvalidArgument, NotFound
+from lamina.tar.header import InvalidTar
 
 
 def test_layers_merge() -> None:
     tree = union([directory("d"), file("d/a"), file("d/b")], [file("d/b", b"new"), file("d/c")])
     assert paths(tree) == ["d", "d/a", "d/b", "d/c"]
-    assert tree.find(b"/d/b").node.size == 3
+    assert tree.find(b"/d/b").size == 3
     assert tree.find(b"/d/b").layer == 1
 
 
@@ -53,43 +54,43 @@ def test_what_was_hidden_stays_so() -> None:
 def test_folders_that_are_only_implied() -> None:
     tree = union([file("a/b/c")])
     assert paths(tree) == ["a", "a/b", "a/b/c"]
-    assert tree.find(b"a/b").node.mode == 0o40755
+    assert tree.find(b"a/b").inode.mode == 0o40755
 
 
 def test_an_implied_folder_is_described_by_the_one_below() -> None:
     base = [directory("tmp", mode=0o1777, uid=3)]
-    assert union(base, [file("tmp/x")]).find(b"tmp").node.mode == 0o41777
-    assert next(union(base, [file("tmp/x")]).names(root(union(base)))).node.uid == 3
-    assert union(base, [whiteout("tmp"), file("tmp/x")]).find(b"tmp").node.mode == 0o41777
-    assert union(base, [file("tmp")], [whiteout("tmp"), file("tmp/x")]).find(b"tmp").node.mode == 0o40755
+    assert union(base, [file("tmp/x")]).find(b"tmp").inode.mode == 0o41777
+    tree = union(base, [file("tmp/x")])
+    assert next(tree.names(tree.root)).inode.uid == 3
+    assert union(base, [whiteout("tmp"), file("tmp/x")]).find(b"tmp").inode.mode == 0o41777
+    assert union(base, [file("tmp")], [whiteout("tmp"), file("tmp/x")]).find(b"tmp").inode.mode == 0o40755
 
 
 def test_a_hard_link_is_its_target() -> None:
     tree = union([file("a", b"abc")], [hardlink("b", "a")])
     assert paths(tree) == ["a", "b"]
-    assert tree.find(b"b").node == tree.find(b"a").node
-    assert tree.find(b"b").place == b"a"
-    assert union([file("a", b"abc")], [hardlink("b", "a")], [whiteout("a")]).find(b"b").layer == 0
+    assert tree.find(b"b").identity == tree.find(b"a").identity == (1, tree.find(b"b").inode.number)
+    assert union([file("a", b"abc")], [hardlink("b", "a")], [whiteout("a")]).find(b"b").size == 3
     tree = union([file("a", b"abc")], [file("x"), hardlink("b", "a")], [hardlink("c", "b"), file("b", b"new")])
-    assert (tree.find(b"c").place, tree.find(b"c").layer, tree.find(b"b").node.size) == (b"a", 0, 3)
+    assert (tree.find(b"c").layer, tree.find(b"c").size, tree.find(b"b").size) == (2, 3, 3)
 
 
 def test_a_hard_link_to_a_file_that_its_folder_hides() -> None:
     """The driver copies the target up, into the folder that hides what is below."""
     tree = union([directory("d"), file("d/f", b"abc"), file("d/g")], [opaque("d"), hardlink("x", "d/f")])
     assert paths(tree) == ["d", "d/f", "x"]
-    assert tree.find(b"x").node.size == tree.find(b"d/f").node.size == 3
+    assert tree.find(b"x").size == tree.find(b"d/f").size == 3
 
 
 def test_a_hard_link_keeps_what_is_replaced() -> None:
     tree = union([file("a", b"first"), hardlink("b", "a"), file("a", b"second one")])
-    assert (tree.find(b"b").node.size, tree.find(b"a").node.size) == (5, 10)
+    assert (tree.find(b"b").size, tree.find(b"a").size) == (5, 10)
 
 
 def test_a_hard_link_to_nothing() -> None:
-    with pytest.raises(NotFound):
-        union([file("a")], [hardlink("c", "nothing")]).find(b"c")
-    assert paths(union([file("a")], [hardlink("c", "nothing")])) == ["a"]
+    for layers in ([[file("a")]], []):
+        with pytest.raises(InvalidTar, match="'nothing', which is in no layer below"):
+            union(*layers, [hardlink("c", "nothing")])
 
 
 @pytest.mark.parametrize(
@@ -116,6 +117,17 @@ def test_links_that_lead_nowhere() -> None:
     assert tree.find(b"a", follow=False).path == b"a"
 
 
+def test_files_after_each_other_in_one_folder() -> None:
+    """However their names are written, and whatever becomes of the folder between them."""
+    tree = union([file("./d/a"), file("./d/b"), file("d/../d/c"), file("d//x"), file("d/.wh.a"), file("d/a", b"new")])
+    assert paths(tree) == ["d", "d/a", "d/b", "d/c", "d/x"]
+    assert tree.find(b"d/a").size == 3
+    moved = [directory("e"), symlink("d", "e"), file("d/a"), file("d/b"), symlink("d", "f"), file("d/c"), file("d/d")]
+    assert paths(union(moved)) == ["d", "e", "e/a", "e/b", "f", "f/c", "f/d"]
+    gone = [file("d/a"), file("d/b"), file("d"), directory("d"), file("d/c")]
+    assert paths(union(gone)) == ["d", "d/c"]
+
+
 def test_a_folder_that_is_a_link() -> None:
     """Of the same layer it is gone through; of a layer below it is covered, as overlayfs does."""
     same = union([directory("usr"), symlink("bin", "usr"), file("bin/x")])
@@ -125,5 +137,5 @@ def test_a_folder_that_is_a_link() -> None:
 
 def test_names_that_are_not_utf_8() -> None:
     tree = union([file("d/\udcff\udcfe", b"x")], [file("d/\udcff", b"yy")])
-    assert [found.path for found in tree.walk(root(tree))] == [b"d", b"d/\xff", b"d/\xff\xfe"]
-    assert tree.find(b"d/\xff").node.size == 2
+    assert [found.path for found in tree.walk(tree.root)] == [b"d", b"d/\xff", b"d/\xff\xfe"]
+    assert tree.find(b"d/\xff").size == 2

@@ -18,11 +18,12 @@ from tests.hostile.corpus import ALL
 from tests.tars import directory, file, hardlink, opaque, symlink, tar, whiteout
 
 from lamina.errors import DataLoss, LaminaError, ResourceExhausted
+from lamina.filetree import layertree
 from lamina.mount import Mount, MountFailed, detached
-from lamina.snapshot import layertree, probe
+from lamina.snapshot import probe
 from lamina.snapshot.driver import Driver
 from lamina.snapshot.erofs import MAX_DEPTH, Erofs, TooDeep
-from lamina.tar import apply
+from lamina.tar import apply, checksum
 from lamina.tar.header import InvalidTar
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
@@ -320,10 +321,10 @@ class TestMounts:
 
 
 class TestBounds:
-    def test_of_inodes(self, driver: Erofs, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(layertree, "MAX_INODES", 100)
+    def test_of_entries(self, driver: Erofs, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(layertree, "MAX_ENTRIES", 100)
         layer(driver, None, tar(*(file(str(number)) for number in range(100))))
-        with pytest.raises(InvalidTar, match="tar with more than 100 files"):
+        with pytest.raises(InvalidTar, match="tar with more than 100 entries"):
             layer(driver, None, tar(*(file(str(number)) for number in range(101))))
 
     def test_of_tables_of_holes(self, driver: Erofs, monkeypatch: pytest.MonkeyPatch, corpus: dict[str, bytes]) -> None:
@@ -392,3 +393,22 @@ class TestMend:
         assert list(driver.check("c", base)) == ["erofs/c/work is missing"]
         assert list(driver.mend("c", base, os.unlink)) == [driver.folder("c") + "/work"]
         assert list(driver.check("c", base)) == []
+
+
+def test_what_is_settled_later_reads_no_contents(driver: Erofs) -> None:
+    """A layer that needs its parent is made of headers, and has the checksums that its contents had when they came."""
+    base = layer(driver, None, tar(directory("d", mode=0o711), file("d/a")))
+    data = tar(file("d/b", b"one" * 999), file("d/b", b"two"), symlink("d/c", "b"), file("e/f", b"three" * 9999))
+    snapshot = secrets.token_hex(32)
+    driver.create(snapshot, base)
+    applied = driver.apply(snapshot, io.BytesIO(data))
+    place = Path(driver.folder(snapshot), "layer.tar")
+    place.write_bytes(data.replace(b"three", b"THREE").replace(b"two", b"TWO"))
+    driver.commit(snapshot, base, applied)
+    place.write_bytes(data)
+    with driver.index(snapshot) as image:
+        (d, e) = (inode for _, inode in image.names(image.root))
+        assert d.mode & 0o7777 == 0o711
+        sums = {name: image.checksum(inode.order) for folder in (d, e) for name, inode in image.names(folder)}
+    assert sums == {b"b": checksum.of(b"two"), b"c": 0, b"f": checksum.of(b"three" * 9999)}
+    assert list(driver.check(snapshot, base)) == []

@@ -4,14 +4,13 @@ Owners, modes, times and attributes are those of the layers' tars, whatever the 
 """
 
 import os
-import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import msgspec
 
 from ..errors import InvalidArgument
-from ..filetree import File, Union
+from ..filetree import File
 from ..layers.files import open_content
 from ..layers.layers import Layer
 from ..oci import digest
@@ -64,7 +63,7 @@ class Tree:
         self._layers: list[Layer] = []
         for chain_id in digest.chains(store.images.get(find(store, image)).diff_ids):
             self._layers.append(store.layers.get(chain_id))
-        self._union = Union([store.indexes.get(layer) for layer in self._layers])
+        self._union = store.indexes.open(self._layers)
 
     def find(self, path: str | bytes, *, follow: bool = True) -> File:
         """Return what a path leads to; links are followed inside of the image. See `Union.find`."""
@@ -80,21 +79,20 @@ class Tree:
 
     def open(self, file: File) -> BinaryIO:
         """Open a regular file; see `open_file`."""
-        if not stat.S_ISREG(file.node.mode):
+        if not file.inode.is_regular:
             raise InvalidArgument(f"/{os.fsdecode(file.path)}: {_kind(file)}")
-        return open_content(self._store.layers, self._layers[file.layer], file)
+        return open_content(self._store.layers, self._layers[file.layer], self._union.images[file.layer], file)
 
 
 def _kind(file: File) -> str:
-    return "Is a directory" if file.node.is_directory else "not a regular file"
+    return "Is a directory" if file.inode.is_directory else "not a regular file"
 
 
 def info(file: File) -> FileInfo:
     """Return what there is to say of a file."""
-    node, more = file.node, file.node.more
-    target = more.target if node.is_symlink else b""
+    one = file.inode
     return FileInfo(
-        file.path, node.mode, node.uid, node.gid, node.size, node.mtime, target, more.device, more.xattrs, file.identity
+        file.path, one.mode, one.uid, one.gid, file.size, one.mtime, file.target, one.device, file.xattrs, file.identity
     )
 
 
@@ -113,7 +111,7 @@ def names(store: Store, image: str, path: str, *, deep: bool = False) -> Iterato
     """
     tree = Tree(store, image)
     file = tree.find(path, follow=path.endswith("/"))
-    if file.node.is_directory:
+    if file.inode.is_directory:
         return map(info, tree.walk(file) if deep else tree.names(file))
     return iter([info(file)])
 

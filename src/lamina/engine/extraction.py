@@ -57,7 +57,7 @@ def source(store: Store, image: str, path: str, *, follow: bool) -> Source:
         file = tree.find(os.path.normpath(path), follow=follow or wants_directory)
     except NotFound as error:
         raise FileNotFound(f"image {image}", path) from error
-    if wants_directory and not file.node.is_directory:
+    if wants_directory and not file.inode.is_directory:
         raise CannotCopy(f"{path} is not a directory")
     return Source(tree, file, os.fsencode(os.path.basename(os.path.normpath(path))), path.endswith("/."))
 
@@ -75,7 +75,7 @@ def copy(one: Source, target: Place, owner: tuple[int, int] | None) -> None:
         CannotCopy: a directory would take the place of a file.
         LayerDamaged: a file is not what came with its layer.
     """
-    is_directory = one.file.node.is_directory
+    is_directory = one.file.inode.is_directory
     to = landing(target, one.name, is_directory=is_directory, wants_contents=one.wants_contents)
     maker = _Maker(one.tree, target, owner)
     if not is_directory:
@@ -100,7 +100,7 @@ class _Maker:
         folders = [(top, to)] if to and describes else []
         for file in self._tree.walk(top):
             path = (to + b"/" if to else b"") + file.path[len(top.path) :].lstrip(b"/")
-            if file.node.is_directory:
+            if file.inode.is_directory:
                 self._copier.directory(path)
                 folders.append((file, path))
             else:
@@ -110,21 +110,20 @@ class _Maker:
 
     def file(self, file: File, to: bytes) -> None:
         """Make anything but a directory, in the place of what is there."""
-        node = file.node
-        is_device = stat.S_ISCHR(node.mode) or stat.S_ISBLK(node.mode)
-        if is_device and os.geteuid():
+        inode = file.inode
+        if inode.is_device and os.geteuid():
             return
         folder, name = self._copier.make_way(to)
         if first := self._first.get(file.identity):
             self._copier.link(first, to)
             return
         self._first[file.identity] = to
-        if stat.S_ISREG(node.mode):
+        if inode.is_regular:
             self._content(file, folder, name)
-        elif node.is_symlink:
-            os.symlink(node.more.target, name, dir_fd=folder)
+        elif inode.is_symlink:
+            os.symlink(file.target, name, dir_fd=folder)
         else:
-            os.mknod(name, node.mode, os.makedev(*node.more.device), dir_fd=folder)
+            os.mknod(name, inode.mode, os.makedev(*inode.device), dir_fd=folder)
         self._describe(file, folder, name)
 
     def _content(self, file: File, folder: int, name: bytes) -> None:
@@ -137,7 +136,7 @@ class _Maker:
                         made.seek(len(data), os.SEEK_CUR)
                     else:
                         made.write(data)
-                made.truncate(file.node.size)
+                made.truncate(file.inode.size)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=folder)
@@ -145,18 +144,18 @@ class _Maker:
 
     def _describe(self, file: File, folder: int, name: bytes) -> None:
         """Set owner, attributes, mode and times, in the order that loses nothing."""
-        node = file.node
+        inode = file.inode
         if not os.geteuid():
-            os.chown(name, *(self._owner or (node.uid, node.gid)), dir_fd=folder, follow_symlinks=False)
-        for key, value in node.more.xattrs.items():
+            os.chown(name, *(self._owner or (inode.uid, inode.gid)), dir_fd=folder, follow_symlinks=False)
+        for key, value in file.xattrs.items():
             try:
                 os.setxattr(b"/proc/self/fd/%d/%b" % (folder, name), key, value, follow_symlinks=False)
             except OSError as error:
                 if error.errno not in _UNSUPPORTED:
                     raise
-        if not node.is_symlink:
-            chmod(name, stat.S_IMODE(node.mode), folder)
-        os.utime(name, ns=(node.mtime, node.mtime), dir_fd=folder, follow_symlinks=False)
+        if not inode.is_symlink:
+            chmod(name, stat.S_IMODE(inode.mode), folder)
+        os.utime(name, ns=(inode.mtime, inode.mtime), dir_fd=folder, follow_symlinks=False)
 
 
 def archive(one: Source) -> Iterator[bytes]:
@@ -167,22 +166,22 @@ def archive(one: Source) -> Iterator[bytes]:
     prefix = name + b"/" if name and not one.wants_contents else b""
     if prefix:
         yield from _member(one.tree, top, name, first)
-    if top.node.is_directory:
+    if top.inode.is_directory:
         for file in one.tree.walk(top):
             yield from _member(one.tree, file, prefix + file.path[len(top.path) :].lstrip(b"/"), first)
     yield END
 
 
 def _member(tree: Tree, file: File, name: bytes, first: dict[tuple[int, int], bytes]) -> Iterator[bytes]:
-    node, more = file.node, file.node.more
-    kind = KINDS[stat.S_IFMT(node.mode)]
-    entry = Entry(name + b"/" * node.is_directory, kind, stat.S_IMODE(node.mode), node.uid, node.gid)
-    entry.mtime, entry.xattrs, (entry.major, entry.minor) = node.mtime, more.xattrs, more.device
-    entry.linkname = more.target
-    if not node.is_directory and first.setdefault(file.identity, name) != name:
+    inode = file.inode
+    kind = KINDS[stat.S_IFMT(inode.mode)]
+    entry = Entry(name + b"/" * inode.is_directory, kind, stat.S_IMODE(inode.mode), inode.uid, inode.gid)
+    entry.mtime, entry.xattrs, (entry.major, entry.minor) = inode.mtime, file.xattrs, inode.device
+    entry.linkname = file.target
+    if not inode.is_directory and first.setdefault(file.identity, name) != name:
         entry.type, entry.linkname = HARDLINK, first[file.identity]
     elif kind == REGULAR:
-        entry.size = node.size
+        entry.size = inode.size
     yield blocks(entry)
     if entry.size:
         with tree.open(file) as stream:

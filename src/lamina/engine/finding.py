@@ -98,7 +98,7 @@ def _search(tree: Tree, start: File, path: bytes, parsed: "_Parser") -> Iterator
             parsed.test(visit)
             for action in visit.actions:
                 yield Found(info(file), place, action)
-        if file.node.is_directory and not visit.pruned and (parsed.most is None or depth < parsed.most):
+        if file.inode.is_directory and not visit.pruned and (parsed.most is None or depth < parsed.most):
             waiting.append(tree.names(file))
 
 
@@ -218,13 +218,13 @@ def _prune(visit: _Visit) -> bool:
 
 
 def _is_empty(visit: _Visit) -> bool:
-    if visit.file.node.is_directory:
+    if visit.file.inode.is_directory:
         return next(visit.tree.names(visit.file), None) is None
-    return stat.S_ISREG(visit.file.node.mode) and not visit.file.node.size
+    return stat.S_ISREG(visit.file.inode.mode) and not visit.file.size
 
 
 def _is_symlink(visit: _Visit) -> bool:
-    return visit.file.node.is_symlink
+    return visit.file.inode.is_symlink
 
 
 def _glob(text: Callable[[_Visit], str], *, ignore_case: bool = False) -> Callable[[str], _Test]:
@@ -244,7 +244,7 @@ def _path(visit: _Visit) -> str:
 
 
 def _target(visit: _Visit) -> str:
-    return os.fsdecode(visit.file.node.more.target)
+    return os.fsdecode(visit.file.target)
 
 
 def _of_type(text: str) -> _Test:
@@ -252,7 +252,7 @@ def _of_type(text: str) -> _Test:
     if not _KINDS.keys() >= set(letters):
         raise BadExpression(f"unknown argument to -type: {text}")
     kinds = {_KINDS[letter] for letter in letters}
-    return lambda visit: stat.S_IFMT(visit.file.node.mode) in kinds
+    return lambda visit: stat.S_IFMT(visit.file.inode.mode) in kinds
 
 
 def _of_size(text: str) -> _Test:
@@ -260,17 +260,17 @@ def _of_size(text: str) -> _Test:
     if not unit:
         raise BadExpression(f"invalid -size type {text[-1:]!r}: one of {', '.join(_UNITS)}")
     compares = _number("-size", text.rstrip("cwbkMG") if not text[-1:].isdigit() else text)
-    return lambda visit: compares(-(-visit.file.node.size // unit))
+    return lambda visit: compares(-(-visit.file.size // unit))
 
 
 def _of_uid(text: str) -> _Test:
     compares = _number("-uid", text)
-    return lambda visit: compares(visit.file.node.uid)
+    return lambda visit: compares(visit.file.inode.uid)
 
 
 def _of_gid(text: str) -> _Test:
     compares = _number("-gid", text)
-    return lambda visit: compares(visit.file.node.gid)
+    return lambda visit: compares(visit.file.inode.gid)
 
 
 def _number(word: str, text: str) -> Callable[[int], bool]:
@@ -293,10 +293,10 @@ def _of_mode(text: str) -> _Test:
         raise BadExpression(f"invalid mode {text!r}: expected octal permissions, such as 644, -4000 or /222")
     wanted = int(digits, 8)
     if text.startswith("-"):
-        return lambda visit: visit.file.node.mode & wanted == wanted
+        return lambda visit: visit.file.inode.mode & wanted == wanted
     if text.startswith("/"):
-        return lambda visit: not wanted or bool(visit.file.node.mode & wanted)
-    return lambda visit: stat.S_IMODE(visit.file.node.mode) == wanted
+        return lambda visit: not wanted or bool(visit.file.inode.mode & wanted)
+    return lambda visit: stat.S_IMODE(visit.file.inode.mode) == wanted
 
 
 _PLAIN: dict[str, _Test] = {

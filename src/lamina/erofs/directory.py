@@ -1,6 +1,9 @@
 """Directories in the making, and what they become: blocks of entries, sorted by name."""
 
 from collections.abc import Mapping
+from functools import cache
+from itertools import accumulate
+from struct import Struct
 
 import msgspec
 
@@ -55,35 +58,39 @@ def pack(folder: Folder) -> tuple[bytearray, int, int]:
 
     With them, where in the blocks the numbers have to be written of the directory and of the one that it is in.
     """
-    entries = [
-        (name, inner.number << 3 | DIRECTORY if isinstance(inner, Folder) else inner)
-        for name, inner in folder.names.items()
-    ]
-    entries += ((b".", DIRECTORY), (b"..", DIRECTORY))
-    entries.sort()
+    names = sorted([*folder.names, b".", b".."])
     packed = bytearray()
     dots = [0, 0]
-    first, used = 0, 0
-    for at, (name, _) in enumerate(entries):
+    first = used = 0
+    for at, name in enumerate([*names, b"x" * BLOCK]):
         used += DIRENT.size + len(name)
-        if used > BLOCK:
-            packed += _block(entries[first:at])
+        if used > BLOCK:  # the last name is one that fits nowhere
+            inside = names[first:at]
             packed += bytes(-len(packed) % BLOCK)
+            for number, dot in enumerate((b".", b"..")):
+                if dot in inside:
+                    dots[number] = len(packed) + DIRENT.size * inside.index(dot)
+            packed += _block(inside, folder.names)
             first, used = at, DIRENT.size + len(name)
-        if name in (b".", b".."):
-            dots[len(name) - 1] = len(packed) + DIRENT.size * (at - first)
-    packed += _block(entries[first:])
     return packed, *dots  # type: ignore[return-value]
 
 
-def _block(entries: list[tuple[bytes, Node]]) -> bytes:
-    at = DIRENT.size * len(entries)
-    parts: list[bytes] = []
-    for name, node in entries:
-        parts.append(DIRENT.pack(node >> 3, at, node & 7, 0))
-        at += len(name)
-    parts += [name for name, _ in entries]
-    return b"".join(parts)
+def _block(names: list[bytes], nodes: Mapping[bytes, Folder | Node]) -> bytes:
+    """Return the entries of a block; those of dots lack their numbers."""
+    fields: list[int] = []
+    for name, at in zip(names, accumulate(map(len, names), initial=DIRENT.size * len(names))):  # noqa: B905
+        node = nodes.get(name, DIRECTORY)
+        if isinstance(node, Folder):
+            fields += (node.number, at, DIRECTORY)
+        else:
+            fields += (node >> 3, at, node & 7)
+    return _dirents(len(names)).pack(*fields) + b"".join(names)
+
+
+@cache
+def _dirents(count: int) -> Struct:
+    """Return the form of some `DIRENT`s, without what is 0; a block has 39 at most."""
+    return Struct("<" + "QHBx" * count)
 
 
 def fitting(end: int, head: int, tail: int) -> int:

@@ -12,6 +12,7 @@
                   of a directory or link: the part of its content that fills no block, if it fits into this one
     ...         attributes that several inodes share
     ...         blocks of directories, sorted by name; of long links
+    ...         not EROFS's: checksums of contents, 8 bytes an inode, in the order of the numbers in their metadata
 
 All numbers are little-endian. Images are the same for the same tree: they bear no date, and their UUID is the beginning
 of the SHA-256 of the image with a UUID of zeros, by which damage is found.
@@ -105,6 +106,10 @@ PREFIXES: Final = {
 MAX_SHARED: Final = 255
 MAX_XATTRS: Final = 12 + 4 * 65534
 """Bytes of an inode's attributes."""
+
+
+CHECKSUM: Final = 8
+"""Bytes of a checksum, behind the blocks of the image: the kernel does not look there."""
 
 
 class Device(NamedTuple):

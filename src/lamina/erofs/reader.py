@@ -38,7 +38,7 @@ class ImageDamaged(DataLoss):
     """An image is not what was written."""
 
 
-class Inode(msgspec.Struct, frozen=True):
+class Inode(msgspec.Struct, frozen=True, gc=False):
     """An inode of an image.
 
     Attributes:
@@ -46,17 +46,19 @@ class Inode(msgspec.Struct, frozen=True):
         mode: kind and permissions, as in `os.stat_result.st_mode`.
         mtime: nanoseconds since 1970.
         place: as the format has it; of a device, its number.
+        order: its number for programs of 32 bits.
     """
 
     number: int
     mode: int
-    uid: int
-    gid: int
-    mtime: int
-    size: int
-    form: int
-    place: int
-    attributes: int
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    size: int = 0
+    form: int = 0
+    place: int = 0
+    attributes: int = 0
+    order: int = 0
 
     @property
     def kind(self) -> int:
@@ -79,13 +81,20 @@ class Inode(msgspec.Struct, frozen=True):
         return stat.S_ISLNK(self.mode)
 
     @property
+    def is_device(self) -> bool:
+        """Whether it is a character or block device."""
+        return stat.S_ISCHR(self.mode) or stat.S_ISBLK(self.mode)
+
+    @property
     def is_whiteout(self) -> bool:
         """Whether it stands for an absence, as overlayfs has it: the character device 0:0."""
         return stat.S_ISCHR(self.mode) and not self.place
 
     @property
     def device(self) -> tuple[int, int]:
-        """Of a device or pipe, its numbers."""
+        """Of a device, its major and minor number; 0 of anything else."""
+        if not self.is_device:
+            return 0, 0
         return self.place >> 8 & 0xFFF, self.place & 0xFF | self.place >> 12 & ~0xFF
 
     @property
@@ -95,7 +104,7 @@ class Inode(msgspec.Struct, frozen=True):
 
 
 class Image:
-    """An image in a file, mapped into memory: a context manager.
+    """An image in a file, mapped into memory, or in `data`: a context manager.
 
     All of it is compared with the digest that it bears before any of it is believed.
 
@@ -104,14 +113,8 @@ class Image:
         OSError: it cannot be opened.
     """
 
-    def __init__(self, path: str) -> None:
-        fd = open_regular(path)
-        try:
-            if not layout.ROOT_OFFSET + INODE.size <= os.fstat(fd).st_size < _LARGEST:
-                raise ImageDamaged(f"{path} is damaged: it has not the size of an EROFS image")
-            self._map = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
-        finally:
-            os.close(fd)
+    def __init__(self, path: str, data: bytes | None = None) -> None:
+        self._map = _mapped(path) if data is None else data
         try:
             self._check(path)
         except BaseException:
@@ -119,6 +122,10 @@ class Image:
             raise
         fields = SUPER.unpack_from(self._map, layout.SUPER_OFFSET)
         self._shared = fields[11] * BLOCK
+        self._checksums = fields[9] * BLOCK
+        if len(self._map) != self._checksums + fields[6] * layout.CHECKSUM:
+            self.close()
+            raise ImageDamaged(f"{path} is of another version: `lamina system check --repair` writes it anew")
         self.root = self.inode(fields[5])
         slots = (DEVICE.unpack_from(self._map, layout.DEVICE_OFFSET + at * DEVICE.size) for at in range(fields[16]))
         self.devices = [Device(blocks, tag.rstrip(b"\0").decode("ascii")) for tag, blocks, _ in slots]
@@ -132,9 +139,12 @@ class Image:
 
     def close(self) -> None:
         """Give the memory back."""
-        self._map.close()
+        if isinstance(self._map, mmap.mmap):
+            self._map.close()
 
     def _check(self, path: str) -> None:
+        if len(self._map) < layout.ROOT_OFFSET + INODE.size:
+            raise ImageDamaged(f"{path} is damaged: it has not the size of an EROFS image")
         with memoryview(self._map) as image:
             found = hashlib.sha256(image[:UUID_OFFSET])
             found.update(bytes(16))
@@ -144,11 +154,16 @@ class Image:
 
     def inode(self, number: int) -> Inode:
         """Return an inode by its number."""
-        form, attributes, mode, _, size, place, _, uid, gid, seconds, nanoseconds, _, _, _ = INODE.unpack_from(
+        form, attributes, mode, _, size, place, order, uid, gid, seconds, nanoseconds, _, _, _ = INODE.unpack_from(
             self._map, number * SLOT
         )
         mtime = seconds * 1_000_000_000 + nanoseconds
-        return Inode(number, mode, uid, gid, mtime, size, form & ~1, place, attributes)
+        return Inode(number, mode, uid, gid, mtime, size, form & ~1, place, attributes, order)
+
+    def checksum(self, order: int) -> int:
+        """Return the checksum of an inode's content: see `tar.checksum`; `has_holes` says which of the two."""
+        at = self._checksums + order * layout.CHECKSUM
+        return int.from_bytes(self._map[at : at + layout.CHECKSUM], "little")
 
     def find(self, folder: Inode, name: bytes) -> Inode | None:
         """Return what a directory has under a name."""
@@ -233,3 +248,18 @@ class Image:
             _, device, block = CHUNK.unpack_from(self._map, table + number * CHUNK.size)
             if block != HOLE:
                 yield offset, min(step, file.size - offset), device, block * BLOCK
+
+    def has_holes(self, file: Inode) -> bool:
+        """Tell whether a part of a file is in no device."""
+        return file.size > sum(size for _, size, _, _ in self.pieces(file))
+
+
+def _mapped(path: str) -> "mmap.mmap | bytes":
+    fd = open_regular(path)
+    try:
+        size = os.fstat(fd).st_size
+        if size >= _LARGEST:
+            raise ImageDamaged(f"{path} is damaged: it has not the size of an EROFS image")
+        return mmap.mmap(fd, 0, prot=mmap.PROT_READ) if size else b""
+    finally:
+        os.close(fd)

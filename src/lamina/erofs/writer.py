@@ -12,6 +12,8 @@ as some unused bytes.
 """
 
 import hashlib
+import sys
+from array import array
 from collections.abc import Iterable, Mapping
 from struct import Struct
 from typing import NamedTuple
@@ -47,7 +49,7 @@ from .layout import (
 )
 
 _SECOND = 1_000_000_000
-_ONE_CHUNK = Struct(f"{INODE.format}{CHUNK.format[1:]}24x")  # an inode of one chunk, up to the next slot
+_ONE_CHUNK = Struct("<H2xH2xQIIIIQII18xHI24x")  # `INODE` and `CHUNK` without what is 0, up to the next slot
 _FILE_MODE = layout.MODES[REGULAR]
 
 
@@ -59,7 +61,6 @@ class Writer:
     """An image in the making.
 
     Attributes:
-        count: inodes.
         size: bytes of all files and links that have a name, each inode once.
     """
 
@@ -69,10 +70,15 @@ class Writer:
         self._placed: list[int] = []  # where in `_inodes` a place in `_blocks` is named
         self._shared = bytearray()
         self._attributes: dict[tuple[bytes, bytes], int] = {}  # where in `_shared`, or -1
-        self.count = 0
+        self._checksums = array("Q")  # of each inode, in the order in which they came
         self.size = 0
 
-    def file(self, meta: Meta, size: int, block: int, device: int = layout.TAR) -> Node:
+    @property
+    def count(self) -> int:
+        """The number of inodes."""
+        return len(self._checksums)
+
+    def file(self, meta: Meta, size: int, block: int, device: int = layout.TAR, checksum: int = 0) -> Node:
         """Add a file whose content lies in one piece.
 
         Args:
@@ -80,33 +86,28 @@ class Writer:
             size: bytes.
             block: of the device, where it begins.
             device: which.
+            checksum: of the content.
 
         Raises:
             TooLarge: it lies beyond 2 TiB.
         """
         count = (size + BLOCK - 1) >> BLOCK_BITS
         bits = (count - 1).bit_length()
-        if bits > MAX_CHUNK_BITS or meta.xattrs or block >= HOLE:
+        if not count or bits > MAX_CHUNK_BITS or meta.xattrs or block >= HOLE:
             bits = min(bits, MAX_CHUNK_BITS)
-            return self.chunks(meta, size, bits, range(block, block + count, 1 << bits), device)
+            return self.chunks(meta, size, bits, range(block, block + count, 1 << bits), device, checksum)
         inodes = self._inodes
         number = len(inodes) >> 5
-        mode, uid, gid = meta.mode, meta.uid, meta.gid
         seconds, nanoseconds = divmod(meta.mtime, _SECOND)
-        if count:
-            inodes += _ONE_CHUNK.pack(
-                EXTENDED | CHUNKS, 0, _FILE_MODE | mode, 0, size, CHUNK_HAS_DEVICE | bits, self.count,
-                uid, gid, seconds, nanoseconds, 1, 0, 0, 0, device, block,
-            )  # fmt: skip
-        else:
-            inodes += INODE.pack(
-                EXTENDED | FLAT, 0, _FILE_MODE | mode, 0, 0, 0, self.count, uid, gid, seconds, nanoseconds, 1, 0, 0
-            )
-        self.count += 1
+        inodes += _ONE_CHUNK.pack(
+            EXTENDED | CHUNKS, _FILE_MODE | meta.mode, size, CHUNK_HAS_DEVICE | bits, len(self._checksums),
+            meta.uid, meta.gid, seconds, nanoseconds, 1, device, block,
+        )  # fmt: skip
+        self._checksums.append(checksum)
         self.size += size
         return number << 3 | REGULAR
 
-    def chunks(self, meta: Meta, size: int, bits: int, blocks: Iterable[int], device: int) -> Node:
+    def chunks(self, meta: Meta, size: int, bits: int, blocks: Iterable[int], device: int, checksum: int = 0) -> Node:
         """Add a file by its chunks.
 
         Args:
@@ -115,6 +116,7 @@ class Writer:
             bits: a chunk has as many blocks as this power of two.
             blocks: of the device, where each chunk begins; `HOLE` for one of zeros.
             device: which.
+            checksum: of the content.
 
         Raises:
             TooLarge: a chunk lies beyond 2 TiB.
@@ -127,7 +129,9 @@ class Writer:
         self.size += size
         if not table:
             return self._add(REGULAR, meta, FLAT, 0, size)
-        return self._add(REGULAR, meta, CHUNKS, CHUNK_HAS_DEVICE | bits, size, b"".join(table))
+        node = self._add(REGULAR, meta, CHUNKS, CHUNK_HAS_DEVICE | bits, size, b"".join(table))
+        self._checksums[-1] = checksum
+        return node
 
     def symlink(self, meta: Meta, target: bytes) -> Node:
         """Add a symbolic link."""
@@ -189,15 +193,17 @@ class Writer:
             self.count, 0, 0, first + len(self._blocks) // BLOCK, 0, shared, bytes(16), bytes(16),
             layout.NEEDS_CHUNKS_AND_DEVICES, 0, len(devices), layout.DEVICE_OFFSET // DEVICE.size, 0, 0, 0, 0,
         )  # fmt: skip
+        if sys.byteorder == "big":
+            self._checksums.byteswap()
         uuid = hashlib.sha256(self._inodes)
-        uuid.update(self._shared)
-        uuid.update(self._blocks)
+        for part in (self._shared, self._blocks, self._checksums):
+            uuid.update(part)
         self._inodes[layout.UUID_OFFSET : layout.UUID_OFFSET + 16] = uuid.digest()[:16]
 
     def write(self, target: Target) -> None:
         """Write the finished image."""
-        for part in (self._inodes, self._shared, self._blocks):
-            target.write(memoryview(part))
+        for part in (self._inodes, self._shared, self._blocks, self._checksums):
+            target.write(memoryview(part).cast("B"))
 
     def _directory(self, folder: Folder, *, is_root: bool) -> None:
         """Add a directory, whose folders have been added, and tell them where they are."""
@@ -270,7 +276,7 @@ class Writer:
         attributes = (len(xattrs) - XATTRS.size) // 4 + 1 if xattrs else 0
         mode = layout.MODES[kind] | meta.mode
         head = (EXTENDED | form, attributes, mode, 0, size, place, self.count)
-        self.count += 1
+        self._checksums.append(0)
         return INODE.pack(*head, meta.uid, meta.gid, seconds, nanoseconds, links, 0, 0)
 
     def _xattrs(self, xattrs: Mapping[bytes, bytes]) -> bytes:

@@ -1,20 +1,24 @@
-"""What a stack of layers shows, read from their indexes alone: nothing is mounted or extracted, and no right is needed.
+"""What a stack of layers shows, read from their images alone: nothing is mounted or extracted, and no right is needed.
 
-The rules are those of the image specification (layer.md, Applying Changesets), and overlayfs's where layers meet: the
-topmost layer that has a name decides; directories of several layers merge, down to one that is opaque, and a directory
-that a layer only implies is described by the one below it, also where it hides what that holds.
+The rules are overlayfs's: the topmost layer that has a name decides, and directories of several layers merge, down to
+one that is opaque.
 """
 
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from ..erofs.reader import Image, Inode
 from ..errors import InvalidArgument, NotFound
 from ..tar.root import MAX_LINKS
-from .index import Index, Node
 
-_ROOT = Node(stat.S_IFDIR | 0o755)
+_OPAQUE = b"trusted.overlay.opaque"
+_ROOT = Inode(number=0, mode=stat.S_IFDIR | 0o755)
+_NOTHING: dict[bytes, bytes] = {}
+
+Merged = list[tuple[int, Inode]]
+"""The directories that are one, the topmost first, with the numbers of their layers."""
 
 
 class File(msgspec.Struct, frozen=True, gc=False):
@@ -22,30 +26,41 @@ class File(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         path: clean, from the root of the tree.
-        node: what there is to say of it.
+        inode: what there is to say of it.
         layer: whose it is, counted from the base.
-        place: where that layer has it: another path for a link to a file of a lower layer.
-        link: the layer and the number of the entry that links to a lower layer; overlayfs copies the file up for it.
+        target: of a symbolic link.
+        xattrs: its attributes by name, without overlayfs's.
     """
 
     path: bytes
-    node: Node
+    inode: Inode
     layer: int
-    place: bytes
-    link: tuple[int, int] | None = None
+    target: bytes = b""
+    xattrs: dict[bytes, bytes] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of its content; none of a directory."""
+        return 0 if self.inode.is_directory else self.inode.size
 
     @property
     def identity(self) -> tuple[int, int]:
-        """The same for all names of one file: its layer and the number of an entry there."""
-        return self.link or (self.layer, self.node.number)
+        """The same for all names of one file."""
+        return self.layer, self.inode.number
 
 
 class Union:
-    """Layers stacked, the base first."""
+    """Images of layers stacked, the base first; they stay their owner's.
 
-    def __init__(self, layers: Sequence[Index]) -> None:
-        self._layers = layers
-        self._merged: dict[tuple[bytes, int], list[int]] = {}
+    Attributes:
+        images: of the layers.
+    """
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self.images = images
+        self._merged: dict[bytes, Merged] = {
+            b"": [(layer, images[layer].root) for layer in reversed(range(len(images)))]
+        }
 
     def find(self, path: bytes, *, follow: bool = True) -> File:
         """Return what a path leads to; links on the way are followed as if the tree's root were `/`.
@@ -58,41 +73,51 @@ class Union:
             NotFound: there is nothing.
             InvalidArgument: links lead in a circle.
         """
-        at, rest, links = self._root(), path.split(b"/")[::-1], 0
+        at, rest, links = self.root, path.split(b"/")[::-1], 0
         while rest:
             part = rest.pop()
-            if part in (b"", b".") and at.node.is_directory:
+            if part in (b"", b".") and at.inode.is_directory:
                 continue
-            if part == b".." and at.node.is_directory:
+            if part == b".." and at.inode.is_directory:
                 at = self._at(at.path.rpartition(b"/")[0])
                 continue
-            found = self._in(at.path, part, len(self._layers)) if at.node.is_directory else None
+            found = self.get(_join(at.path, part)) if at.inode.is_directory else None
             if found is None:
                 raise NotFound(f"{shown(path)}: No such file or directory")
-            if found.node.is_symlink and (follow or any(rest)):
+            if found.inode.is_symlink and (follow or any(rest)):
                 links += 1
                 if links > MAX_LINKS:
                     raise InvalidArgument(f"{shown(path)}: Too many levels of symbolic links")
-                target = found.node.more.target
-                at = self._root() if target.startswith(b"/") else at
-                rest += target.split(b"/")[::-1]
+                at = self.root if found.target.startswith(b"/") else at
+                rest += found.target.split(b"/")[::-1]
             else:
                 at = found
         return at
 
+    @property
+    def root(self) -> File:
+        """The root of the tree."""
+        return File(b"", _ROOT, 0)
+
+    def get(self, path: bytes) -> File | None:
+        """Return what is at a clean path, None if there is nothing; links are not followed."""
+        above, _, name = path.rpartition(b"/")
+        for layer, folder in self._directories(above):
+            if (inode := self.images[layer].find(folder, name)) is not None:
+                return None if inode.is_whiteout else self._file(path, inode, layer)
+        return None
+
     def names(self, folder: File) -> Iterator[File]:
         """Yield what is in a directory, by name."""
-        path, below = folder.path, len(self._layers)
-        merged = self._directories(path, below)
-        found: dict[bytes, tuple[int, Node]] = {}
-        for layer in reversed(merged):
-            found |= {name: (layer, node) for name, node in self._layers[layer].names(path).items()}
-        prefix = path + b"/" if path else b""
-        for name, (layer, node) in sorted(found.items()) if len(merged) > 1 else found.items():
-            if node.mode and node.number >= 0:
-                yield File(prefix + name, node, layer, prefix + name)
-            elif (file := self._in(path, name, below)) is not None:
-                yield file
+        listed = [(layer, dict(self.images[layer].names(inode))) for layer, inode in self._directories(folder.path)]
+        tops = {name: (layer, inode) for layer, names in reversed(listed) for name, inode in names.items()}
+        for name, (layer, inode) in sorted(tops.items()) if len(listed) > 1 else tops.items():
+            if inode.is_whiteout:
+                continue
+            path = _join(folder.path, name)
+            if inode.is_directory:
+                self._merged[path] = self._merge((layer, names.get(name)) for layer, names in listed)
+            yield self._file(path, inode, layer)
 
     def walk(self, folder: File) -> Iterator[File]:
         """Yield all that is below a directory, parents first and names sorted."""
@@ -103,76 +128,58 @@ class Union:
                 waiting.pop()
                 continue
             yield file
-            if file.node.is_directory:
+            if file.inode.is_directory:
                 waiting.append(self.names(file))
-
-    def _root(self) -> File:
-        return File(b"", _ROOT, 0, b"")
 
     def _at(self, path: bytes) -> File:
         """Return the directory at a path that was come through."""
-        folder, _, name = path.rpartition(b"/")
-        found = self._in(folder, name, len(self._layers)) if path else self._root()
+        found = self.get(path) if path else self.root
         assert found is not None, "it was come through"
         return found
 
-    def _in(self, folder: bytes, name: bytes, below: int) -> File | None:
-        """Return what the layers below a certain one show in a directory under a name."""
-        path = folder + b"/" + name if folder else name
-        implied: File | None = None
-        for layer in self._directories(folder, below):
-            node = self._layers[layer].names(folder).get(name)
-            if node is None:
-                continue
-            if node.is_directory:
-                if node.number >= 0:
-                    return File(path, node, layer, path)
-                implied = implied or File(path, node, layer, path)
-                continue
-            if implied is None and node.is_below:
-                return self._linked(path, node, layer)
-            if implied is None and node.mode:
-                return File(path, node, layer, path)
-            break
-        return implied
+    def _file(self, path: bytes, inode: Inode, layer: int) -> File:
+        target, xattrs = b"", _NOTHING
+        if inode.is_symlink:
+            target = self.images[layer].target(inode)
+        if inode.attributes:
+            xattrs = self.images[layer].xattrs(inode)
+            xattrs.pop(_OPAQUE, None)
+        return File(path, inode, layer, target, xattrs)
 
-    def _linked(self, path: bytes, link: Node, layer: int) -> File | None:
-        """Return what a link to a lower layer is."""
-        folder, _, name = link.more.target.rpartition(b"/")
-        found = self._in(folder, name, layer)
-        return found and File(path, found.node, found.layer, found.place, (layer, link.number))
-
-    def _directories(self, path: bytes, below: int) -> list[int]:
-        """Return the layers below a certain one whose directories merge at a path, the topmost first."""
+    def _directories(self, path: bytes) -> Merged:
+        """Return the directories that merge at a clean path."""
         unknown: list[bytes] = []
-        while path and (path, below) not in self._merged:
+        while (known := self._merged.get(path)) is None:
             unknown.append(path)
             path = path.rpartition(b"/")[0]
-        known = self._merged[path, below] if path else self._bottom(below)
         for inner in reversed(unknown):
-            known = self._merged[inner, below] = self._merge(known, inner)
+            name = inner.rpartition(b"/")[2]
+            known = self._merged[inner] = self._merge(
+                (layer, self.images[layer].find(folder, name)) for layer, folder in known
+            )
         return known
 
-    def _bottom(self, below: int) -> list[int]:
-        """Return the layers whose roots merge."""
-        if (known := self._merged.get((b"", below))) is None:
-            opaque = [layer for layer in range(below) if self._layers[layer].is_opaque]
-            known = self._merged[b"", below] = list(range(below - 1, max(opaque, default=0) - 1, -1))
-        return known
-
-    def _merge(self, above: list[int], path: bytes) -> list[int]:
-        folder, _, name = path.rpartition(b"/")
-        merged: list[int] = []
-        for layer in above:
-            node = self._layers[layer].names(folder).get(name)
-            if node is None:
+    def _merge(self, found: Iterable[tuple[int, Inode | None]]) -> Merged:
+        """Return the directories that merge, of what the layers have at a path, the topmost first."""
+        merged: Merged = []
+        for layer, inode in found:
+            if inode is None:
                 continue
-            if not node.is_directory:
+            if not inode.is_directory:
                 break
-            merged.append(layer)
-            if node.is_opaque:
+            merged.append((layer, inode))
+            if is_opaque(self.images[layer], inode):
                 break
         return merged
+
+
+def is_opaque(image: Image, folder: Inode) -> bool:
+    """Tell whether a directory of a layer hides those below."""
+    return image.xattrs(folder).get(_OPAQUE) == b"y"
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder else name
 
 
 def shown(path: bytes) -> str:

@@ -12,12 +12,12 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import msgspec
 
 from ..errors import DataLoss, NotFound
-from ..files import fsync, is_want, remove_tree, syncfs
+from ..files import fsync, is_want, open_regular, remove_tree, syncfs
 from ..lock import Lease
 from ..mount import detached
 from ..oci import digest
@@ -28,8 +28,12 @@ from ..streams import DigestMismatch, Hashed, Pieces, Reader, Verified, chunks
 from ..tar import split
 from ..tar.apply import Applied
 from ..tar.header import InvalidTar
-from ..tar.root import Breakout, NotBelow, NotRegular, Root, clean, open_regular
+from ..tar.root import Breakout, NotBelow, NotRegular, Root, clean
+from ..tar.root import open_regular as open_inside
 from .paths import SPLIT, Paths, is_layer, is_removing, new_removing, new_write_set
+
+if TYPE_CHECKING:
+    from ..erofs.reader import Image
 
 MAX_DEPTH = 125
 """The most layers that an image may have: Docker's bound."""
@@ -261,14 +265,19 @@ class Layers:
 
     @contextlib.contextmanager
     def tar(self, layer: Layer) -> Iterator[Reader]:
-        """Open the layer's tar, the very bytes that it came from; they are put together ahead of who reads them.
+        """Open the layer's tar, the very bytes that it came from; they are read ahead of who reads them.
 
         Raises:
             LayerDamaged: from `read`, where the store no longer gives those bytes.
         """
         what = f"layer {layer.chain_id} was modified in the store; load or build its image again"
-        with Ahead(Pieces(self.assemble(layer))) as ahead:
-            yield Verified(ahead, layer.diff_id, what=what)
+        pieces = Pieces(self.assemble(layer))
+        if self._driver.keeps_tars:  # to hash them is most of the work
+            with Ahead(Verified(pieces, layer.diff_id, what=what)) as ahead:
+                yield ahead
+        else:  # to put them together is
+            with Ahead(pieces) as ahead:
+                yield Verified(ahead, layer.diff_id, what=what)
 
     def tar_size(self, layer: Layer) -> int:
         """Return the number of bytes of the layer's tar."""
@@ -300,40 +309,55 @@ class Layers:
             except (DataLoss, InvalidTar, Breakout, NotRegular) as error:
                 raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
 
-    def outline(self, layer: Layer) -> Iterator[split.Outlined]:
-        """Yield the entries of the layer's tar; contents are read only where the tar is kept.
+    @property
+    def keeps_indexes(self) -> bool:
+        """Whether `index` has what there is to know of a layer's files; else `outline` has it."""
+        return self._driver.keeps_tars
+
+    def index(self, layer: Layer) -> "Image":
+        """Open what the store keeps of the layer's files, with `keeps_indexes`; see `filetree`.
 
         Raises:
-            LayerDamaged: what is known of the tar cannot be read, or the tar is another one.
+            LayerDamaged: it is not there, or not as it was written.
         """
         try:
-            if self._driver.keeps_tars:
-                with self.tar(layer) as stream:  # verified: what is told of it later is believed
-                    yield from split.outline_tar(stream)
-            else:
-                with self._split(layer) as file:
-                    yield from split.outline(file)
-        except LayerDamaged:
-            raise
-        except (DataLoss, InvalidTar) as error:
+            return self._driver.index(layer.cache_id)
+        except DataLoss as error:
             raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
 
-    def open_file(self, layer: Layer, path: bytes) -> tuple[int, bool]:
-        """Open a regular file that the layer itself has at a clean path, or the layer's tar, if that is what is kept.
+    @contextlib.contextmanager
+    def outline(self, layer: Layer) -> Iterator[split.Outline]:
+        """Open the entries of the layer's tar, without `keeps_indexes`; no file of it is read.
+
+        Raises:
+            LayerDamaged: what is known of the tar cannot be read.
+        """
+        with self._split(layer) as file:
+            try:
+                yield split.Outline(file)
+            except (DataLoss, InvalidTar) as error:
+                raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
+
+    def open_file(self, layer: Layer, path: bytes) -> list[int]:
+        """Open what has the content of a regular file that the layer has at a clean path.
 
         Returns:
-            A descriptor for the caller to close, and whether it is the tar's.
+            Descriptors, for the caller to close: of the file alone, or, with `keeps_indexes`, of the devices that its
+            inode leads into.
 
         Raises:
             LayerDamaged: it is not there.
         """
-        if self._driver.keeps_tars:
-            with self._kept(layer) as tar:
-                return os.dup(tar.fileno()), True
+        found: list[int] = []
         try:
+            if self._driver.keeps_tars:
+                found.extend(map(open_regular, self._driver.devices(layer.cache_id)))
+                return found
             with self._driver.open(layer.cache_id) as root:
-                return _open_file(root, path), False
+                return [_open_file(root, path)]
         except (OSError, DataLoss, NotRegular) as error:
+            for fd in found:
+                os.close(fd)
             if is_want(error):
                 raise
             what = error.strerror if isinstance(error, OSError) else error
@@ -492,4 +516,4 @@ def _open_file(root: Root, name: bytes) -> int:
         folder, last = root.parent(clean(name))
     except NotBelow as error:
         raise FileNotFoundError(2, "its folder is gone") from error
-    return open_regular(folder, last)
+    return open_inside(folder, last)

@@ -1,7 +1,7 @@
 """The contract of storage drivers."""
 
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from ..errors import NotSupported
 from ..mount import Mount
@@ -10,6 +10,9 @@ from ..tar import reader
 from ..tar.apply import Applied, Keeper
 from ..tar.changes import Change
 from ..tar.root import Root
+
+if TYPE_CHECKING:
+    from ..erofs.reader import Image
 
 
 class Recorder(reader.Recorder, Keeper, Protocol):
@@ -62,6 +65,19 @@ class Driver(Protocol):
             DataLoss: it is not there.
             NotSupported: the driver keeps none.
         """
+        raise NotSupported(f"the storage driver {self.name} keeps no tars")
+
+    def index(self, snapshot: str) -> "Image":
+        """Open what a layer's tar says of its files, settled on its parent, with `keeps_tars`.
+
+        Raises:
+            DataLoss: it is not there, or not as it was written.
+            NotSupported: the driver keeps none.
+        """
+        raise NotSupported(f"the storage driver {self.name} keeps no tars")
+
+    def devices(self, snapshot: str) -> list[str]:
+        """Return the files that a layer's contents lie in, by the number of the device less one, with `keeps_tars`."""
         raise NotSupported(f"the storage driver {self.name} keeps no tars")
 
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:

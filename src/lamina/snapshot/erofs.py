@@ -1,8 +1,8 @@
 """The driver `erofs`: a layer is its tar, as it came, and an image of inodes that lead into it; see `paths`.
 
 Nothing is unpacked. A layer's image is written when all of its tar has come, without looking at its parent; what does
-need the parent is done by `commit`, which reads the headers of the tar once more (`settling`). Containers write to a
-directory, as with overlay2.
+need the parent is done by `commit`, which reads the headers of the tar once more (`filetree.settling`). Containers
+write to a directory, as with overlay2.
 
 Layers come in, go out and are read without any right; to mount them takes root, and a kernel that mounts EROFS images
 from files (Linux 6.12), on a file system that it can do that with.
@@ -18,6 +18,10 @@ from ..erofs.reader import ImageDamaged
 from ..erofs.writer import Writer
 from ..errors import DataLoss
 from ..files import fsync, is_want, open_regular, remove_tree, replace, replacing, syncfs
+from ..filetree.layertree import LayerTree
+from ..filetree.settling import has_to_settle, is_settled, settle
+from ..filetree.spare import Spare, digest
+from ..filetree.union import Union
 from ..mount import Image, Mount, detached
 from ..streams import Reader as Stream
 from ..streams import Tee
@@ -28,12 +32,8 @@ from ..tar.pack import everything
 from ..tar.reader import Reader
 from ..tar.root import Root
 from .driver import Driver, Recorder
-from .images import Stack
-from .layertree import LayerTree
 from .marks import Beneath
 from .paths import DATA, DIFF, IMAGE, PARENT, TAR, WORK, ErofsPaths
-from .settling import is_settled, settle
-from .spare import Spare, digest
 
 MAX_DEPTH = 500
 """The most layers that overlayfs joins (OVL_MAX_STACK)."""
@@ -82,13 +82,27 @@ class Erofs(Driver):
                 raise
             raise DataLoss(f"{path}: {error.strerror}") from error
 
+    def index(self, snapshot: str) -> ErofsImage:
+        path = self._paths.file(snapshot, IMAGE)
+        try:
+            return ErofsImage(path)
+        except OSError as error:
+            if is_want(error):
+                raise
+            raise DataLoss(f"{path}: {error.strerror}") from error
+
+    def devices(self, snapshot: str) -> list[str]:
+        paths = [self._paths.file(snapshot, name) for name in (TAR, DATA)]
+        return paths if os.path.exists(paths[1]) else paths[:1]
+
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if parent is not None:
             self._stand_on(snapshot, parent)
-        if not _has_to_settle(parent, applied) or self._is_settled(snapshot, parent, applied):
+        if not has_to_settle(applied, is_base=parent is None) or self._is_settled(snapshot, parent, applied):
             return applied.size
         with _told(), self._spare(snapshot, fresh=False) as spare:
-            image = self._image(snapshot, parent, spare)
+            with self.index(snapshot) as earlier:
+                image = self._image(snapshot, parent, spare, earlier)
             self._write_image(snapshot, image)
             return image.size
 
@@ -96,19 +110,23 @@ class Erofs(Driver):
         with ErofsImage(self._paths.file(snapshot, IMAGE)) as image, self._below(parent) as below:
             return is_settled(image, below, applied)
 
-    def _below(self, parent: str | None) -> Stack:
-        return Stack([self._paths.file(layer, IMAGE) for layer in self._chain(parent)])
+    @contextlib.contextmanager
+    def _below(self, parent: str | None) -> Iterator[Union]:
+        """Open the images of a layer and all below it."""
+        with contextlib.ExitStack() as stack:
+            chain = self._chain(parent)[::-1]
+            yield Union([stack.enter_context(ErofsImage(self._paths.file(layer, IMAGE))) for layer in chain])
 
-    def _image(self, snapshot: str, parent: str | None, spare: Spare) -> Writer:
+    def _image(self, snapshot: str, parent: str | None, spare: Spare, earlier: ErofsImage | None = None) -> Writer:
         """Return a layer's image, made from its tar and from what it stands on."""
-        tree = LayerTree(spare)
+        tree = LayerTree(spare, earlier)
         with self.tar(snapshot) as file:
             tree.read(Reader(file))
             size = file.seek(0, os.SEEK_END)
-        if _has_to_settle(parent, tree.applied):
+        if has_to_settle(tree.applied, is_base=parent is None):
             spare.fresh = True
             with self._below(parent) as below:
-                settle(tree, below, [self._devices(layer) for layer in self._chain(parent)], spare)
+                settle(tree, below, [self.devices(layer) for layer in self._chain(parent)[::-1]], spare)
         return tree.finish(size)
 
     def _write_image(self, snapshot: str, image: Writer) -> None:
@@ -151,13 +169,8 @@ class Erofs(Driver):
     def _lower(self, snapshot: str) -> str | Image:
         if not self._is_layer(snapshot):
             return f"{snapshot}/{DIFF}"
-        devices = (os.path.relpath(path, self._paths.home) for path in self._devices(snapshot))
+        devices = (os.path.relpath(path, self._paths.home) for path in self.devices(snapshot))
         return Image(f"{snapshot}/{IMAGE}", tuple(devices))
-
-    def _devices(self, snapshot: str) -> list[str]:
-        """Return the files that the contents of a layer lie in."""
-        paths = [self._paths.file(snapshot, name) for name in (TAR, DATA)]
-        return paths if os.path.exists(paths[1]) else paths[:1]
 
     def _is_layer(self, snapshot: str) -> bool:
         """Tell whether a tree is a layer; else a container's.
@@ -325,12 +338,6 @@ class Erofs(Driver):
         with replacing(path, 0o600) as file:
             image.write(file)
         yield path
-
-
-def _has_to_settle(parent: str | None, applied: Applied) -> bool:
-    if applied.links or applied.hidden:
-        return True
-    return parent is not None and bool(applied.implied or applied.opaque_root)
 
 
 @contextlib.contextmanager

@@ -37,7 +37,8 @@ MAX_NAME = 1 << 16
 
 _WITHOUT_CONTENT = frozenset({HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO})
 
-_FIELDS = struct.Struct("100s8s8s8s12s12s8xc100s6s82x155s12x")
+_FIELDS = struct.Struct("100s24s12s12s8sc100s6s82x155s12x")
+_ORDINARY = struct.Struct("100s24s11sc12s8scc99x6s82xc166x")  # the same of a file: links and prefixes are first bytes
 _SECOND = 1_000_000_000
 _MAX_OWNER = (1 << 32) - 2
 _MAX_SIZE = 1 << 62
@@ -50,7 +51,7 @@ class InvalidTar(InvalidArgument):
     """A stream is not a tar that can be read."""
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """One member of a tar.
 
     Attributes:
@@ -76,13 +77,20 @@ class Entry(msgspec.Struct):
     sparse: tuple[int, list[tuple[int, int]]] | None = None
 
 
-@lru_cache(8192)
 def number(field: bytes) -> int:
     """Return the number in a header field.
 
     Raises:
         InvalidTar: it is none.
     """
+    try:
+        return int(field.rstrip(b"\0"), 8)
+    except ValueError:
+        return _odd_number(field)
+
+
+def _odd_number(field: bytes) -> int:
+    """Return a number that is empty, binary, or has more around it."""
     if field[0] & 0x80:
         value = int.from_bytes(field, "big", signed=True)
         return value if field[0] == 0xFF else value & ((1 << (8 * len(field) - 1)) - 1)
@@ -92,19 +100,33 @@ def number(field: bytes) -> int:
         raise InvalidTar(f"tar header has {field!r} where an octal number belongs") from error
 
 
+_seconds = lru_cache(8192)(number)  # few values fill the fields of many headers
+
+
+@lru_cache(1024)
+def _owned(field: bytes) -> tuple[int, int, int, bool]:
+    """Return mode, user and group of a header, and whether the kernel has such numbers."""
+    mode, uid, gid = number(field[:8]) & 0o7777, number(field[8:16]), number(field[16:])
+    return mode, uid, gid, 0 <= uid <= _MAX_OWNER and 0 <= gid <= _MAX_OWNER
+
+
+@lru_cache(8192)
+def _expected(field: bytes) -> int:
+    """Return the low half of the Adler-32 of a block with this checksum: 1 plus the sum of its bytes, modulo 65521."""
+    try:
+        return (number(field) - 256 + sum(field) + 1) % 65521
+    except InvalidTar:
+        return -1
+
+
 def has_checksum(block: bytes) -> bool:
     """Tell whether a block is a header: its bytes add up, as unsigned or (old archives) signed ones."""
     field = block[148:156]
-    try:
-        stated = number(field)
-    except InvalidTar:
-        return False
-    # adler32's low half is 1 plus the sum of the bytes, modulo 65521: a sum in C without a table of weights
-    total = (zlib.adler32(block) & 0xFFFF) - 1 - sum(field) + 256
-    if (total - stated) % 65521 == 0:
+    expected = _expected(field)
+    if zlib.adler32(block) & 0xFFFF == expected:
         return True
     signed = sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:]) + 256
-    return signed == stated
+    return expected >= 0 and signed == number(field)
 
 
 def parse(block: bytes, offset: int) -> Entry:
@@ -113,29 +135,40 @@ def parse(block: bytes, offset: int) -> Entry:
     Raises:
         InvalidTar: the block is not a header; `offset` names the place.
     """
-    if not has_checksum(block):
+    name, owned, size, mtime, checksum, kind, linkname, magic, prefix = _FIELDS.unpack(block)
+    if zlib.adler32(block) & 0xFFFF != _expected(checksum) and not has_checksum(block):
         raise InvalidTar(f"not a tar header at byte {offset}")
-    name, mode, uid, gid, size, mtime, kind, linkname, magic, prefix = _FIELDS.unpack(block)
-    entry = Entry(
-        _text(name),
-        kind,
-        number(mode) & 0o7777,
-        number(uid),
-        number(gid),
-        number(size),
-        number(mtime) * _SECOND,
-        _text(linkname) if linkname[0] else b"",
-    )
+    mode, uid, gid, _ = _owned(owned)
+    name = _text(name)
     if prefix[0] and magic == b"ustar\0":
-        entry.name = _text(prefix) + b"/" + entry.name
+        name = _text(prefix) + b"/" + name
+    linkname = _text(linkname) if linkname[0] else b""
+    entry = Entry(name, kind, mode, uid, gid, number(size), _seconds(mtime) * _SECOND, linkname)
     if kind in (CHARACTER, BLOCK_DEVICE):
         entry.major, entry.minor = number(block[329:337]), number(block[337:345])
     return entry
 
 
+def ordinary(block: bytes) -> Entry | None:
+    """Return the entry of the header of an ordinary file, as most are; None of any other, or of what is no header."""
+    try:
+        name, owned, text, end, mtime, checksum, kind, linkname, magic, prefix = _ORDINARY.unpack(block)
+        size = int(text, 8)
+    except (struct.error, ValueError):
+        return None
+    if kind != REGULAR or linkname != b"\0" or (prefix != b"\0" and magic == b"ustar\0"):
+        return None
+    if end not in b"\0 " or size < 0 or zlib.adler32(block) & 0xFFFF != _expected(checksum):
+        return None
+    name = name.partition(b"\0")[0]
+    mode, uid, gid, can_be = _owned(owned)
+    if name.endswith(b"/") or not can_be:
+        return None
+    return Entry(name, kind, mode, uid, gid, size, _seconds(mtime) * _SECOND)
+
+
 def _text(field: bytes) -> bytes:
-    end = field.find(b"\0")
-    return field if end < 0 else field[:end]
+    return field.partition(b"\0")[0]
 
 
 def settle(entry: Entry, offset: int) -> Entry:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..streams import CHUNK
 from ..streams import Reader as Stream
-from . import sparse
+from . import checksum, sparse
 from .header import (
     BLOCK,
     EXTENSIONS,
@@ -26,6 +26,7 @@ from .header import (
     REGULAR,
     Entry,
     InvalidTar,
+    ordinary,
     override,
     parse,
     pax_records,
@@ -49,6 +50,19 @@ class Entries(Protocol):
 
     def content(self) -> Iterator[memoryview]:
         """Yield what is left of the current entry's content, in pieces that stay valid."""
+        ...
+
+
+class Summed(Entries, Protocol):
+    """Entries that also say where their contents begin, and what their checksums are."""
+
+    @property
+    def position(self) -> int:
+        """Where in the tar the content of the current entry begins."""
+        ...
+
+    def checksum(self) -> int:
+        """Pass over the current entry's content; return its CRC-64 (ISO)."""
         ...
 
 
@@ -78,11 +92,15 @@ class Reader:
     The whole stream is read: what follows the end of the archive too. Only where there is no recorder and the
     stream can seek, contents that nobody asks for are passed over. Not thread-safe.
 
+    Attributes:
+        position: where in the stream the content of the current entry begins.
+
     Raises:
         InvalidTar: from the iteration, when the stream is damaged, ends early, or breaks a bound.
     """
 
     def __init__(self, stream: Stream, recorder: Recorder | None = None) -> None:
+        self.position = 0
         self._stream = stream
         self._recorder = recorder
         self._buffer = b""
@@ -94,28 +112,36 @@ class Reader:
         self._stored = False  # the recorder takes that content as a file
 
     def __iter__(self) -> Iterator[Entry]:
-        while (block := self._header_block()) is not None:
-            entry = self._entry(block)
-            if entry is None:
-                continue
+        while (entry := self._ordinary() or self._other()) is not None:
             self._left = entry.size
             self._stored = self._recorder is not None and entry.sparse is None and self._recorder.stores(entry)
+            self.position = self._offset + self._at
             yield entry
-            if self._left:
-                self._skip()
+            padding = -entry.size % BLOCK
+            end = self._at + self._left + padding
+            if self._recorder is None and end <= len(self._buffer):
+                self._at, self._left = end, 0
+                continue
+            self._skip()
             if self._recorder is not None and self._stored:
                 self._recorder.file(entry)
-            if padding := -entry.size % BLOCK:
-                self._raw(padding)
+            self._raw(padding)
         self._drain()
+
+    def _ordinary(self) -> Entry | None:
+        """Return the next entry if it is an ordinary file whose header has come."""
+        at = self._at
+        block = self._buffer[at : at + BLOCK]
+        entry = ordinary(block)
+        if entry is not None:
+            self._at = at + BLOCK
+            if self._recorder is not None:
+                self._recorder.raw(block)
+        return entry
 
     def _skip(self) -> None:
         """Pass over what is left of the content, without reading it where nobody has to see it."""
         ahead = self._left - (len(self._buffer) - self._at)
-        if self._recorder is None and ahead <= 0:
-            self._at += self._left
-            self._left = 0
-            return
         if self._recorder is None and self._seek is not None and ahead > CHUNK:
             self._offset += len(self._buffer) + ahead
             self._seek(ahead, os.SEEK_CUR)
@@ -141,6 +167,17 @@ class Reader:
                 take(piece)
             yield piece
 
+    def checksum(self) -> int:
+        """Pass over what is left of the current entry's content; return its CRC-64 (ISO)."""
+        at, end = self._at, self._at + self._left
+        if self._recorder is None and end <= len(self._buffer):
+            self._at, self._left = end, 0
+            return checksum.of(self._view[at:end])
+        found = 0
+        for piece in self.content():
+            found = checksum.of(piece, found)
+        return found
+
     def _header_block(self) -> bytes | None:
         """Return the next block that is not zero, or None at the end of the archive."""
         if self._at == len(self._buffer) and not self._more():
@@ -152,12 +189,19 @@ class Reader:
             return None
         block = self._raw(BLOCK)
         if block != _ZERO_BLOCK:
-            raise InvalidTar(f"tar goes on after a zero block at byte {self.position - BLOCK}")
+            raise InvalidTar(f"tar goes on after a zero block at byte {self._here - BLOCK}")
+        return None
+
+    def _other(self) -> Entry | None:
+        """Return the next entry, of whatever kind it is, None at the end of the archive."""
+        while (block := self._header_block()) is not None:
+            if (entry := self._entry(block)) is not None:
+                return entry
         return None
 
     def _entry(self, block: bytes) -> Entry | None:
         """Return the entry that begins with a header block, its extension headers included."""
-        start = self.position - BLOCK
+        start = self._here - BLOCK
         entry = parse(block, start)
         if entry.type not in _EXTENDED:
             return settle(entry, start)
@@ -173,7 +217,7 @@ class Reader:
             else:
                 records.extend(pax_records(data))
             block = self._raw(BLOCK)
-            entry = parse(block, self.position - BLOCK)
+            entry = parse(block, self._here - BLOCK)
         if records:
             override(entry, records)
         if entry.type == GNU_SPARSE or (records and entry.type == REGULAR):
@@ -183,7 +227,7 @@ class Reader:
     def _extension(self, entry: Entry, room: int) -> bytes:
         if not 0 <= entry.size <= room:
             raise InvalidTar(
-                f"tar extension header of {entry.size} bytes at byte {self.position - BLOCK}; "
+                f"tar extension header of {entry.size} bytes at byte {self._here - BLOCK}; "
                 f"at most {MAX_EXTENSION} are read for one entry"
             )
         data = self._raw(entry.size)
@@ -191,17 +235,16 @@ class Reader:
         return data
 
     @property
-    def position(self) -> int:
-        """Where in the stream the content of the current entry begins, as long as none of it was read."""
+    def _here(self) -> int:
+        """Where in the stream the next byte is."""
         return self._offset + self._at
 
     def _raw(self, size: int) -> bytes:
         """Return `size` bytes that are no content, and record them."""
         at = self._at
-        end = at + size
-        if end <= len(self._buffer):
-            data = self._buffer[at:end]
-            self._at = end
+        data = self._buffer[at : at + size]
+        if len(data) == size:
+            self._at = at + size
         else:
             data = self._gather(size)
         if self._recorder is not None and size:
@@ -221,7 +264,7 @@ class Reader:
 
     def _fill(self, missing: int) -> None:
         if not self._more():
-            raise InvalidTar(f"tar ends early: {missing} bytes are missing at byte {self.position}")
+            raise InvalidTar(f"tar ends early: {missing} bytes are missing at byte {self._here}")
 
     def _more(self) -> bool:
         """Read the next chunk of the stream; the current one is used up."""

@@ -16,23 +16,22 @@ Source: github.com/vbatts/tar-split, tar/storage; its writers and readers take p
 import binascii
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, BinaryIO, NamedTuple
+from typing import Annotated, BinaryIO
 
 import msgspec
-from fastcrc import crc64
 
 from ..compression import Gzip, decompressed
 from ..decoding import NOT_JSON
 from ..errors import DataLoss
 from ..streams import CHUNK, Reader, Writer, nameless, spool
 from . import reader, whiteout
+from .checksum import of as _crc
 from .header import Entry
 from .root import Breakout, clean
 
 _FILE, _SEGMENT = 1, 2
 _MAX_LINE = 16 << 20
 _ZEROS = bytes(CHUNK)
-_crc = crc64.go_iso
 
 Open = Callable[[bytes], int]
 """Opens the file of the tree with a name as in the tar; returns a descriptor that the callee owns."""
@@ -238,45 +237,38 @@ def size(split: Reader) -> int:
     return sum(record.size if record.type == _FILE else len(record.payload or b"") for record in _records(split))
 
 
-class Outlined(NamedTuple):
-    """An entry of a tar, where its content begins in the stream, and the CRC-64 (ISO) of what is stored of that."""
+class Outline:
+    """The entries of the tar that a record was made from; no file of the tree is opened. See `reader.Summed`.
 
-    entry: Entry
-    offset: int
-    checksum: int
-
-
-def outline(split: Reader) -> Iterator[Outlined]:
-    """Yield the entries of the tar that a record was made from; no file of the tree is opened.
+    Contents that lie in the tree are zeros here, but have their checksums.
 
     Raises:
-        SplitDamaged: the record is damaged.
-        InvalidTar: what it holds is no tar.
+        SplitDamaged: from the iteration: the record is damaged.
+        InvalidTar: from the iteration: what it holds is no tar.
     """
-    yield from _outline(_Hollow(split))
 
+    def __init__(self, split: Reader) -> None:
+        self._hollow = _Hollow(split)
+        self._tar = reader.Reader(self._hollow)
 
-def outline_tar(stream: Reader) -> Iterator[Outlined]:
-    """Yield the same of a tar itself, which is read.
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._tar)
 
-    Raises:
-        InvalidTar: it is no tar.
-    """
-    yield from _outline(stream)
+    def content(self) -> Iterator[memoryview]:
+        return self._tar.content()
 
+    @property
+    def position(self) -> int:
+        return self._tar.position
 
-def _outline(stream: "Reader | _Hollow") -> Iterator[Outlined]:
-    tar = reader.Reader(stream)
-    for entry in tar:
-        offset, checksum = tar.position, 0
-        for piece in tar.content():
-            known = stream.checksum if isinstance(stream, _Hollow) else None
-            checksum = _crc(piece, checksum) if known is None else known
-        yield Outlined(entry, offset, checksum)
+    def checksum(self) -> int:
+        self._hollow.checksum = None
+        found = self._tar.checksum()
+        return found if self._hollow.checksum is None else self._hollow.checksum
 
 
 class _Hollow:
-    """The tar of a record, with zeros where the tree has the content; `checksum` is that of the content just read."""
+    """The tar of a record, with zeros where the tree has the content; `checksum` is that of such content just read."""
 
     def __init__(self, split: Reader) -> None:
         self.checksum: int | None = None
@@ -289,7 +281,6 @@ class _Hollow:
             if record is None:
                 return b""
             if record.type == _SEGMENT and record.payload:
-                self.checksum = None
                 return record.payload
             if record.size:
                 self._left = record.size

@@ -7,24 +7,26 @@ to root and has the mode 0755 and the time zero, until `settling` gives it the m
 
 import errno
 import os
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from ..erofs import layout
 from ..erofs.directory import Folder, Meta, Node
 from ..erofs.layout import Device
+from ..erofs.reader import Image
 from ..erofs.writer import Writer
 from ..tar import apply as tar_apply
 from ..tar import whiteout
 from ..tar.apply import Applied
 from ..tar.header import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry, InvalidTar
-from ..tar.reader import Reader
+from ..tar.reader import Summed
 from ..tar.root import MAX_LINKS, MAX_MADE, MAX_STEPS, NotBelow, clean
 from .attributes import kept
 from .spare import Spare
 
-MAX_INODES = 4 << 20
-"""The most inodes of a layer: somewhat more than a gigabyte of memory while it comes in."""
+MAX_ENTRIES = 4 << 20
+"""The most entries of a layer: somewhat more than a gigabyte of memory while it comes in."""
 
 _MAX_NAME, _MAX_TARGET = 255, 4095
 _OPAQUE = b"trusted.overlay.opaque"
@@ -37,10 +39,10 @@ class Directory(Folder):
 
     __slots__ = ("described", "opaque")
 
-    def __init__(self, *, opaque: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__(Meta())
         self.described = False
-        self.opaque = opaque
+        self.opaque = False
 
 
 class LayerTree:
@@ -48,6 +50,7 @@ class LayerTree:
 
     Args:
         spare: takes the contents that the tar does not hold as they are to be seen.
+        earlier: an image of the same tar, of which the checksums are taken: then contents need not be read.
 
     Attributes:
         applied: what was read, and what is left until the layer's parent is known.
@@ -55,19 +58,23 @@ class LayerTree:
         made: the directories that the tar only implies, by path.
     """
 
-    def __init__(self, spare: Spare) -> None:
+    def __init__(self, spare: Spare, earlier: Image | None = None) -> None:
+        self._earlier = earlier
+        self._checksum: Callable[[], int]  # of the file that is to be the next inode
         self.applied = Applied()
         self.image = Writer()
         self.made: dict[bytes, Directory] = {}
         self._spare = spare
         self._root = Directory()
-        self._found: dict[bytes, Directory] = {}
+        self._opaque: list[Directory] = []
+        self._found: dict[bytes, Directory] = {}  # by clean path
+        self._known: dict[bytes, Directory] = {}  # the same by how entries write it
         self._real: dict[bytes, bytes] = {}
         self._made_bytes = 0
         self._waiting = 0
         self._work = 0
 
-    def read(self, reader: Reader) -> None:
+    def read(self, entries: Summed) -> None:
         """Add all entries of a tar.
 
         Raises:
@@ -76,11 +83,15 @@ class LayerTree:
             ResourceExhausted: the disk is full.
             ApplyFailed: no file system would take it.
         """
-        name = b""
+        name, earlier = b"", self._earlier
+        self._checksum = entries.checksum if earlier is None else lambda: earlier.checksum(self.image.count)
         try:
-            for entry in reader:
+            for number, entry in enumerate(entries):
                 name = entry.name
-                self._add(entry, reader)
+                if entry.type != REGULAR or not self._is_added(entry, entries):
+                    self._add(entry, entries)
+                if number >= MAX_ENTRIES:
+                    raise InvalidTar(f"tar with more than {MAX_ENTRIES} entries")
         except OSError as error:
             raise tar_apply.refused(error, name) from error
         self.applied.size = self.image.size
@@ -88,16 +99,29 @@ class LayerTree:
 
     def finish(self, tar_size: int) -> Writer:
         """Return the finished image; nothing can be added any more."""
-        for folder in self._root.below():
-            if isinstance(folder, Directory) and folder.opaque and folder is not self._root:
-                folder.meta = replace(folder.meta, xattrs={**folder.meta.xattrs, _OPAQUE: b"y"})
+        for folder in self._opaque:
+            folder.meta = replace(folder.meta, xattrs={**folder.meta.xattrs, _OPAQUE: b"y"})
         devices = [Device(-(-tar_size // layout.BLOCK))]
         if self._spare.blocks:
             devices.append(Device(self._spare.blocks, self._spare.finish()))
         self.image.finish(self._root, devices)
         return self.image
 
-    def _add(self, entry: Entry, reader: Reader) -> None:
+    def _is_added(self, entry: Entry, entries: Summed) -> bool:
+        """Add a file of which nothing is special, as most are: its folder is known, its name plain and new."""
+        above, _, name = entry.name.rpartition(b"/")
+        folder = self._known.get(above)
+        if folder is None or name in folder.names or name[:1] in b"." or len(name) > _MAX_NAME:
+            return False
+        mtime = entry.mtime
+        if entry.xattrs or entry.sparse is not None or self.applied.links or not 0 <= mtime < tar_apply.MAX_TIME:
+            return False
+        meta = Meta(entry.mode, entry.uid, entry.gid, mtime)
+        block = entries.position >> layout.BLOCK_BITS
+        folder.names[name] = self.image.file(meta, entry.size, block, layout.TAR, self._checksum())
+        return True
+
+    def _add(self, entry: Entry, entries: Summed) -> None:
         path = clean(entry.name)
         if not path:
             return
@@ -111,13 +135,8 @@ class LayerTree:
         _check_length(name, _MAX_NAME)
         kind = entry.type
         if kind == REGULAR:
-            if entry.sparse is None:
-                node = self.image.file(self._meta(entry), entry.size, reader.position >> layout.BLOCK_BITS)
-            else:
-                node = self._sparse(entry, reader)
-            if name in folder.names:
-                folder = self.clear(path, folder, name)
-            folder.names[name] = node
+            node = self._file(entry, entries) if entry.sparse is None else self._sparse(entry, entries)
+            self._know(entry.name, self.put(path, folder, name, node), name)
         elif kind == DIRECTORY:
             self._directory(entry, path, folder, name)
         elif kind == SYMLINK:
@@ -129,8 +148,18 @@ class LayerTree:
             self.put(path, folder, name, node)
         else:
             raise InvalidTar(f"entry {os.fsdecode(entry.name[:200])!r} has the unknown type {kind!r}")
-        if self.image.count > MAX_INODES:
-            raise InvalidTar(f"tar with more than {MAX_INODES} files")
+
+    def _know(self, path: bytes, folder: Directory, name: bytes) -> None:
+        """Remember the folder of an entry by how the entry writes it."""
+        above, _, last = path.rpartition(b"/")
+        if len(self._known) >= _OPEN:
+            self._known.clear()
+        if last == name:
+            self._known[above] = folder
+
+    def _file(self, entry: Entry, entries: Summed) -> Node:
+        block = entries.position >> layout.BLOCK_BITS
+        return self.image.file(self._meta(entry), entry.size, block, layout.TAR, self._checksum())
 
     def _meta(self, entry: Entry) -> Meta:
         mtime = entry.mtime if 0 <= entry.mtime < tar_apply.MAX_TIME else 0
@@ -139,11 +168,11 @@ class LayerTree:
         self._wait(*entry.xattrs, *entry.xattrs.values())
         return Meta(entry.mode, entry.uid, entry.gid, mtime, kept(entry))
 
-    def _sparse(self, entry: Entry, reader: Reader) -> Node:
-        bits, blocks = self._spare.sparse(entry, reader)
+    def _sparse(self, entry: Entry, entries: Summed) -> Node:
+        bits, blocks, checksum = self._spare.sparse(entry, entries)
         self._wait(bytes(layout.CHUNK.size * len(blocks)))
         size = entry.sparse[0] if entry.sparse else 0
-        return self.image.chunks(self._meta(entry), size, bits, blocks, layout.DATA)
+        return self.image.chunks(self._meta(entry), size, bits, blocks, layout.DATA, checksum)
 
     def _symlink(self, entry: Entry) -> Node:
         if not entry.linkname:
@@ -156,7 +185,9 @@ class LayerTree:
         if not isinstance(inner, Directory):
             replaces = inner is not None
             folder = self.clear(path, folder, name)
-            inner = folder.names[name] = Directory(opaque=replaces)
+            inner = folder.names[name] = Directory()
+            if replaces:
+                self._cover(inner)
         inner.meta = self._meta(entry)
         inner.described = True
         self._wait(path, entry.name)
@@ -189,7 +220,7 @@ class LayerTree:
         folder = self.folder(above, make=True)
         if name == whiteout.OPAQUE:
             self.applied.opaque_root |= not above
-            folder.opaque = True
+            self._cover(folder)
         elif hidden and above + slash + hidden not in self.applied.links:
             self.applied.hidden.append(_join(self._real.get(above, above), hidden))
             self._wait(path)
@@ -202,7 +233,13 @@ class LayerTree:
             _check_length(name, _MAX_NAME)
             folder.names[name] = self.image.special(Meta(0), layout.CHARACTER)
         elif isinstance(inner, Directory):
-            inner.opaque = True
+            self._cover(inner)
+
+    def _cover(self, folder: Directory) -> None:
+        """Have a directory hide those below; the root's mark is no overlayfs's: see `settling`."""
+        if not folder.opaque and folder is not self._root:
+            self._opaque.append(folder)
+        folder.opaque = True
 
     def unmark(self, path: bytes) -> None:
         """Take a mark away that hides nothing; what is no mark stays."""
@@ -216,11 +253,12 @@ class LayerTree:
             self.image.unlink(node)
             del folder.names[name]
 
-    def put(self, path: bytes, folder: Directory, name: bytes, node: Node) -> None:
-        """Give an inode a name, which another one may have had."""
+    def put(self, path: bytes, folder: Directory, name: bytes, node: Node) -> Directory:
+        """Give an inode a name, which another one may have had; return its folder."""
         if name in folder.names:
             folder = self.clear(path, folder, name)
         folder.names[name] = node
+        return folder
 
     def clear(self, path: bytes, folder: Directory, name: bytes) -> Directory:
         """Remove what is at a path, if anything is; return its folder."""
@@ -259,6 +297,7 @@ class LayerTree:
 
     def _forget(self) -> None:
         self._found.clear()
+        self._known.clear()
         self._real.clear()
 
     def find(self, path: bytes) -> Folder | Node | None:
@@ -345,7 +384,9 @@ class LayerTree:
         self._made_bytes += len(path)
         if self._made_bytes > MAX_MADE:
             raise NotBelow(f"{os.fsdecode(path[:200])!r}: too many directories without an entry of their own")
-        inner = Directory(opaque=name in folder.names)
+        inner = Directory()
+        if name in folder.names:
+            self._cover(inner)
         folder.names[name] = self.made[path] = inner
         return inner
 

@@ -14,18 +14,25 @@ from ..erofs.reader import Image
 from ..tar.apply import Applied
 from ..tar.header import InvalidTar
 from ..tar.root import NotBelow
-from .images import Found, Stack, is_opaque
 from .layertree import Directory, LayerTree
 from .spare import Spare
+from .union import File, Union, is_opaque
 
 
-def settle(tree: LayerTree, below: Stack, devices: list[list[str]], spare: Spare) -> None:
+def has_to_settle(applied: Applied, *, is_base: bool) -> bool:
+    """Tell whether something of a layer had to wait for its parent."""
+    if applied.links or applied.hidden:
+        return True
+    return not is_base and bool(applied.implied or applied.opaque_root)
+
+
+def settle(tree: LayerTree, below: Union, devices: list[list[str]], spare: Spare) -> None:
     """Finish a layer's tree on top of its parent.
 
     Args:
         tree: which has read all of its tar.
         below: the layers that it stands on.
-        devices: for each of them the files that contents lie in.
+        devices: for each of them the files that contents lie in; only for a spare that is written.
         spare: takes contents.
 
     Raises:
@@ -34,25 +41,25 @@ def settle(tree: LayerTree, below: Stack, devices: list[list[str]], spare: Spare
     _Settling(tree, below, devices, spare).run()
 
 
-def is_settled(image: Image, below: Stack, applied: Applied) -> bool:
+def is_settled(image: Image, below: Union, applied: Applied) -> bool:
     """Tell whether there is nothing to do after all: only marks waited for the parent, and each hides something."""
     if applied.links or applied.implied or applied.opaque_root:
         return False
     return all(_hides(image, below, path) for path in applied.hidden)
 
 
-def _hides(image: Image, below: Stack, path: bytes) -> bool:
+def _hides(image: Image, below: Union, path: bytes) -> bool:
     folder = image.root
     for part in path.split(b"/")[:-1]:
         inner = image.find(folder, part)
         if inner is None or not inner.is_directory or is_opaque(image, inner):
             return False
         folder = inner
-    return below.find(path) is not None
+    return below.get(path) is not None
 
 
 class _Settling:
-    def __init__(self, tree: LayerTree, below: Stack, devices: list[list[str]], spare: Spare) -> None:
+    def __init__(self, tree: LayerTree, below: Union, devices: list[list[str]], spare: Spare) -> None:
         self._tree = tree
         self._below = below
         self._devices = devices
@@ -65,8 +72,8 @@ class _Settling:
             if not folder.described:
                 self._inherit(path, folder)
         if tree.applied.opaque_root:
-            for name in sorted(self._below.names(b"")):
-                tree.hide(tree.folder(b""), name)
+            for file in self._below.names(self._below.root):
+                tree.hide(tree.folder(b""), file.path)
         for path in tree.applied.hidden:
             if self._visible(path) is None:
                 tree.unmark(path)
@@ -98,31 +105,26 @@ class _Settling:
 
     def _copy_up(self, target: bytes, wanted: bytes) -> Node:
         """Return a new inode that is what the layers below show at a path."""
-        found = self._below.find(target)
+        found = self._below.get(target)
         if found is None or found.inode.is_directory:
             raise InvalidTar(
                 f"hard link {os.fsdecode(wanted)!r} to {os.fsdecode(target)!r}, which is in no layer below"
             )
-        inode, meta = found.inode, self._meta(found)
-        source = self._below.images[found.layer]
-        image = self._tree.image
+        inode, image = found.inode, self._tree.image
         if inode.is_symlink:
-            return image.symlink(meta, source.target(inode))
+            return image.symlink(_meta(found), found.target)
         if inode.is_regular:
-            bits, blocks = self._spare.copy(source, inode, self._devices[found.layer])
-            return image.chunks(meta, inode.size, bits, blocks, layout.DATA)
-        return image.special(meta, layout.KINDS[inode.kind], *inode.device)
-
-    def _meta(self, found: Found) -> Meta:
-        inode = found.inode
-        return Meta(inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime, self._below.xattrs(found))
+            devices = self._devices[found.layer] if self._devices else []
+            bits, blocks, checksum = self._spare.copy(self._below.images[found.layer], inode, devices)
+            return image.chunks(_meta(found), inode.size, bits, blocks, layout.DATA, checksum)
+        return image.special(_meta(found), layout.KINDS[inode.kind], *inode.device)
 
     def _inherit(self, path: bytes, folder: Directory) -> None:
         found = self._visible(path)
         if found is not None and found.inode.is_directory:
-            folder.meta = self._meta(found)
+            folder.meta = _meta(found)
 
-    def _visible(self, path: bytes) -> Found | None:
+    def _visible(self, path: bytes) -> File | None:
         """Return what shows from below at a clean path where the layer itself has nothing."""
         folder = self._tree.folder(b"")
         for part in path.split(b"/")[:-1]:
@@ -130,4 +132,9 @@ class _Settling:
             if not isinstance(inner, Directory) or inner.opaque:
                 return None
             folder = inner
-        return self._below.find(path)
+        return self._below.get(path)
+
+
+def _meta(file: File) -> Meta:
+    inode = file.inode
+    return Meta(inode.mode & 0o7777, inode.uid, inode.gid, inode.mtime, file.xattrs)

@@ -16,8 +16,9 @@ from ..erofs.reader import Image, Inode
 from ..erofs.writer import TooLarge
 from ..errors import DataLoss
 from ..files import open_regular
+from ..tar import checksum
 from ..tar.header import Entry
-from ..tar.reader import Reader
+from ..tar.reader import Entries
 
 _CHUNKS = 1024
 """Into which a file with holes is cut, and two more for each piece of it: its table is about as large as its map."""
@@ -28,28 +29,34 @@ _STEP = 1 << 16
 
 
 class Chunks(NamedTuple):
-    """A file's content: the power of two of blocks in a chunk, and the block of each; `HOLE` where all is zeros."""
+    """A file's content.
+
+    Attributes:
+        bits: the power of two of blocks in a chunk.
+        blocks: where each chunk is; `HOLE` where all is zeros.
+        checksum: of the content.
+    """
 
     bits: int
     blocks: list[int]
+    checksum: int
 
 
 class Spare:
     """The file at `path`, made when the first content comes; a context manager.
 
-    Contents are laid out by their order alone.
+    Contents are laid out by their order alone. Without a path, it is only said where they would be.
 
     Attributes:
         blocks: of the file.
         fresh: whether contents are written; else they are there already, and it is only said where.
     """
 
-    def __init__(self, path: str, *, fresh: bool) -> None:
+    def __init__(self, path: str = "", *, fresh: bool = False) -> None:
         self.fresh = fresh
         self._path = path
         self.blocks = 0
         self._file: FileIO | None = None
-        self._rest = memoryview(b"")
 
     def __enter__(self) -> "Spare":
         return self
@@ -58,7 +65,7 @@ class Spare:
         if self._file is not None:
             self._file.close()
 
-    def sparse(self, entry: Entry, reader: Reader) -> Chunks:
+    def sparse(self, entry: Entry, entries: Entries) -> Chunks:
         """Take the content of an entry with holes.
 
         Raises:
@@ -70,15 +77,16 @@ class Spare:
         bits = min(max(0, room - 1).bit_length(), MAX_CHUNK_BITS)
         shift = bits + BLOCK_BITS
         table = [HOLE] * -(-blocks >> bits)
-        content = reader.content()
         for offset, length in pieces:
             for number in range(offset >> shift, offset + length + (1 << shift) - 1 >> shift) if length else ():
                 if table[number] == HOLE:
                     table[number] = self._take(min(1 << bits, blocks - (number << bits)))
-            if length and self.fresh:  # a piece lies in one piece: its chunks were taken in a row
-                start = table[offset >> shift] * BLOCK + offset % (1 << shift)
-                self._write(start, length, content)
-        return Chunks(bits, table)
+        found = checksum.Holed() if HOLE in table else checksum.Whole()
+        for offset, data in _placed(pieces, entries.content()):
+            found.add(offset, data)
+            if self.fresh:  # a piece lies in one piece: its chunks were taken in a row
+                _write(self._open(), data, table[offset >> shift] * BLOCK + offset % (1 << shift))
+        return Chunks(bits, table, found.finish(size))
 
     def copy(self, image: Image, file: Inode, devices: list[str]) -> Chunks:
         """Take the content of a file of a layer below.
@@ -95,10 +103,12 @@ class Spare:
             if self.fresh:
                 with open(open_regular(devices[device - 1]), "rb", buffering=0) as source:
                     self._copy(source.fileno(), position, first * BLOCK, size)
-        return Chunks(bits, table)
+        return Chunks(bits, table, image.checksum(file.order))
 
     def finish(self) -> str:
-        """Complete the file; return its digest."""
+        """Complete the file; return its digest, if there is a file."""
+        if not self._path:
+            return ""
         if self._file is not None:
             self._file.truncate(self.blocks * BLOCK)
         return digest(self._path)
@@ -111,15 +121,6 @@ class Spare:
             raise TooLarge("contents of files with holes, and from layers below, of more than 2 TiB")
         return first
 
-    def _write(self, start: int, length: int, content: Iterator[memoryview]) -> None:
-        """Write so many bytes of a content; what is left of its last piece is for the next one."""
-        target = self._open()
-        while length:
-            piece = self._rest or next(content)
-            part, self._rest = piece[:length], piece[length:]
-            _write(target, part, start)
-            start, length = start + len(part), length - len(part)
-
     def _copy(self, source: int, position: int, start: int, size: int) -> None:
         target = self._open()
         if os.fstat(source).st_size < position + size:
@@ -131,6 +132,18 @@ class Spare:
         if self._file is None:
             self._file = open(self._path, "r+b" if os.path.exists(self._path) else "x+b", buffering=0)  # noqa: SIM115
         return self._file.fileno()
+
+
+def _placed(pieces: list[tuple[int, int]], content: Iterator[memoryview]) -> Iterator[tuple[int, memoryview]]:
+    """Yield what is stored of a file with holes, and where in the file it lies."""
+    rest = memoryview(b"")
+    for offset, length in pieces:
+        at, end = offset, offset + length
+        while at < end:
+            rest = rest or next(content)
+            part, rest = rest[: end - at], rest[end - at :]
+            yield at, part
+            at += len(part)
 
 
 def _write(fd: int, data: memoryview, at: int) -> None:
