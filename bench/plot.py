@@ -12,7 +12,7 @@ from . import results
 from .report import EVERYBODY, Row, amount, in_series, names
 from .results import Results
 from .scale import Scale
-from .svg import document, element, path, text
+from .svg import document, element, path, text, tip
 
 _WIDTH, _MARGIN = 860, 20
 _LABELS, _FIGURES = 230, 80  # the widths of the names of bars, and of the figures behind them
@@ -107,9 +107,10 @@ def _bar(row: Row, name: str, scale: Scale, y: float) -> list[str]:
     if value is None:
         return []
     said, width = amount(value, row.unit), max(scale(value) - _LABELS, 1)
-    tip = element("title", f"{name}: {said}")
     return [
-        element("rect", tip, class_=f"of-{_known(name)}", x=_LABELS, y=y, width=width, height=_BAR - 1),
+        element(
+            "rect", tip(f"{name}: {said}"), class_=f"of-{_known(name)}", x=_LABELS, y=y, width=width, height=_BAR - 1
+        ),
         text(said, _LABELS + width + 4, y + _BAR - 1.5, class_="small"),
     ]
 

@@ -52,7 +52,7 @@ def files(bench: Bench, points: tuple[int, ...] = FILES) -> Iterator[Row]:
         say(f"{count:,} files")
         path = images.crowded(f"{bench.stuff.folder}/crowded.tar", count).path
         rounds = _cycle("crowded:1", path, _ls, _save)
-        parts = (_linear("load"), _linear("ls of 100 of them"), _linear("save"))
+        parts = (_linear("load"), _linear("ls of a folder"), _linear("save"))
         operation = Operation("scale-files", rounds, parts, axis="files in a layer")
         yield from _at(count, operation, bench)
         yield from _at(count, peaks(operation, operation.name), bench)
@@ -134,7 +134,7 @@ def _run(_: str, tool: Contestant, image: str, __: Stuff) -> Rounds:
 
 
 def _ls(name: str, tool: Contestant, image: str, _: Stuff) -> Rounds:
-    path = "/srv/crowd/0"
+    path = "/srv"
     command = ["ls", f"{image}:{path}"] if name in OURS else ["run", "--rm", *NO_NETWORK, image, "ls", path]
     yield lambda: tool(*command)
 

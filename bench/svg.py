@@ -17,6 +17,11 @@ def text(content: str, x: float, y: float, **attributes: str | float) -> str:
     return element("text", escape(content), x=x, y=y, **attributes)
 
 
+def tip(content: str) -> str:
+    """Return what is told about the element that it is in, when somebody points there."""
+    return element("title", escape(content))
+
+
 def path(points: Iterable[tuple[float, float]], **attributes: str | float) -> str:
     """Return a line through points."""
     return element("path", d="M" + "L".join(f"{_value(x)} {_value(y)}" for x, y in points), **attributes)
@@ -24,7 +29,7 @@ def path(points: Iterable[tuple[float, float]], **attributes: str | float) -> st
 
 def document(width: float, height: float, title: str, style: str, *children: str) -> str:
     """Return a whole picture."""
-    body = "\n".join((element("title", escape(title)), element("style", style), *children))
+    body = "\n".join((tip(title), element("style", style), *children))
     box = f"0 0 {_value(width)} {_value(height)}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="{box}" width="{_value(width)}"'
