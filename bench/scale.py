@@ -4,15 +4,18 @@ import math
 from collections.abc import Iterable
 
 
+_LEAST, _MOST = 1e-99, 1e99
+
+
 class Scale:
-    """Values to places on a line, from `start` to `end`; whatever is not above 0 lies at the start.
+    """Values to places on a line, from `start` to `end`; what is smaller than any figure, such as 0, lies at the start.
 
     The ends are the powers of ten around the values, or where those span less, 1, 2 or 5 times one.
     """
 
     def __init__(self, values: Iterable[float], line: tuple[float, float]) -> None:
         self.start, self.end = line
-        found = [value for value in values if 0 < value < math.inf] or [1.0]
+        found = [value for value in values if _LEAST < value < _MOST] or [1.0]
         self._low, self._high = _below(min(found)), _above(max(found))
         if self._low == self._high:
             self._high *= 10
@@ -21,7 +24,8 @@ class Scale:
         """Return the place of a value."""
         if not value > self._low:
             return self.start
-        share = math.log(min(value, self._high) / self._low) / math.log(self._high / self._low)
+        low, high = math.log(self._low), math.log(self._high)
+        share = (math.log(min(value, self._high)) - low) / (high - low)
         return self.start + share * (self.end - self.start)
 
     @property

@@ -131,3 +131,9 @@ def test_the_command_line(tmp_path: pathlib.Path) -> None:
     assert done.returncode == 1
     assert "no results of bench" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_values_too_small_and_too_large_lie_at_the_ends() -> None:
+    scale = Scale([5e-324, 3, 1e308], (0, 1))
+    assert scale.ticks == [2, 5]
+    assert (scale(5e-324), scale(1e308)) == (0, 1)

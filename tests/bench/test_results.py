@@ -21,7 +21,8 @@ def written(path: pathlib.Path) -> Results:
 
 def test_what_is_written_is_read(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "folder" / "results.json"
-    assert results.read(str(path)) == written(path)
+    found = written(path)
+    assert results.read(str(path)) == found
 
 
 def test_readers_find_every_round_and_what_follows_from_them(tmp_path: pathlib.Path) -> None:
