@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable
 
-
 _LEAST, _MOST = 1e-99, 1e99
 
 
