@@ -14,11 +14,12 @@ from .contestants import Contestant
 from .measuring import Bench, Operation, Part, Rounds, Stuff, say, together
 from .operations import NO_NETWORK, present
 from .report import Row
+from .scaling import FLAT
 
 CONTAINERS = (1, 10, 50)
 
 _PARTS = (
-    Part("start of a container"),
+    Part("start of a container", growth=FLAT),
     Part("memory of a container", unit="MB"),
     Part("memory and cache of a container", unit="MB"),
 )

@@ -4,10 +4,9 @@ import subprocess
 from typing import Unpack
 
 import pytest
+from bench.contestants import Contestant
 from bench.measuring import Bench, Operation, Part, Rounds, Stuff, compared, together
 from tests.peers import How, Result
-
-from bench import measuring
 
 log: list[str] = []
 
@@ -30,7 +29,7 @@ def _nothing_noted() -> None:
     log.clear()
 
 
-def rounds(_: str, tool: measuring.Contestant, __: Stuff) -> Rounds:
+def rounds(_: str, tool: Contestant, __: Stuff) -> Rounds:
     tool("prepare")
     try:
         while True:
@@ -86,7 +85,7 @@ def test_who_cannot_take_part_is_not_asked() -> None:
 
 
 def test_points_of_a_series_are_measured_side_by_side() -> None:
-    benches = {1: bench(1, lamina=Tool("one")), 10: bench(1, lamina=Tool("ten"))}
+    benches = {1.0: bench(1, lamina=Tool("one")), 10.0: bench(1, lamina=Tool("ten"))}
     rows = together(Operation("scale", rounds, (Part("load", growth=1.1),), axis="layers"), benches)
     assert [(row.at, row.axis, row.growth) for row in rows] == [(1, "layers", 1.1), (10, "layers", 1.1)]
     turns = [line for line in log if line.endswith("load")]
