@@ -16,7 +16,7 @@ from .svg import document, element, path, text, tip
 
 _WIDTH, _MARGIN = 860, 20
 _LABELS, _FIGURES = 230, 80  # the widths of the names of bars, and of the figures behind them
-_BAR, _BETWEEN = 9, 9
+_BAR, _BETWEEN = 11, 10
 _CHART, _HEIGHT = 400, 230  # a chart of lines, with its title and axes
 
 _COLOURS = {  # on light and on dark
@@ -51,12 +51,12 @@ def draw(found: Results) -> str:
     series = list(in_series(rows))
     for number, each in enumerate(series):
         column, line = number % 2, number // 2
-        chart = _lines(each, _MARGIN + column * (_CHART + _MARGIN), y + line * (_HEIGHT + _MARGIN))
-        parts += chart
+        parts += _lines(each, _MARGIN + column * (_CHART + _MARGIN), y + line * (_HEIGHT + _MARGIN))
     y += math.ceil(len(series) / 2) * (_HEIGHT + _MARGIN)
-    parts.append(text(_caption(found), _MARGIN, y + 8, class_="small"))
-    ground = element("rect", class_="ground", width=_WIDTH, height=y + _MARGIN)
-    return document(_WIDTH, y + _MARGIN, "lamina compared", _style(), ground, *parts)
+    parts += [text(line, _MARGIN, y + 14 * number, class_="small") for number, line in enumerate(_caption(found))]
+    height = y + 2 * _MARGIN
+    ground = element("rect", class_="ground", width=_WIDTH, height=height)
+    return document(_WIDTH, height, "lamina compared", _style(), ground, *parts)
 
 
 def _style() -> str:
@@ -111,7 +111,7 @@ def _bar(row: Row, name: str, scale: Scale, y: float) -> list[str]:
         element(
             "rect", tip(f"{name}: {said}"), class_=f"of-{_known(name)}", x=_LABELS, y=y, width=width, height=_BAR - 1
         ),
-        text(said, _LABELS + width + 4, y + _BAR - 1.5, class_="small"),
+        text(said, _LABELS + width + 4, y + _BAR - 2, class_="small"),
     ]
 
 
@@ -129,7 +129,8 @@ def _lines(series: Sequence[Row], x: float, y: float) -> list[str]:
         parts.append(_rule(across(row.at), low, across(row.at), low + 4))
         parts.append(text(f"{row.at:,g}", across(row.at), low + 16, class_="small", text_anchor="middle"))
     for name in reversed(names(series)):  # lamina above the others
-        points = [(across(row.at), upward(value)) for row in series if (value := row.median(name)) is not None]
+        medians = [(row.at, row.median(name)) for row in series]
+        points = [(across(at), upward(value)) for at, value in medians if value is not None and value > 0]
         if points:
             parts.append(path(points, class_=f"line-{_known(name)}"))
         parts += [element("circle", class_=f"of-{_known(name)}", cx=at, cy=height, r=3) for at, height in points]
@@ -148,10 +149,11 @@ def _known(name: str) -> str:
     return name if name in EVERYBODY else "other"
 
 
-def _caption(found: Results) -> str:
+def _caption(found: Results) -> list[str]:
+    """Return what the figures are, and of which machine."""
     keys = ("processor", "processors", "memory", "kernel", "disk")
     facts = [f"{key} {found.machine[key]}" for key in keys if key in found.machine]
-    return ", ".join([f"medians of {found.rounds} rounds", found.date[:10], found.commit[:12], *facts])
+    return [f"Medians of {found.rounds} rounds, {found.date[:10]}, commit {found.commit[:12]}", ", ".join(facts)]
 
 
 def main() -> None:

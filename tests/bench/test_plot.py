@@ -68,13 +68,19 @@ def test_figures_of_different_units_have_charts_of_their_own() -> None:
 
 
 def test_nothing_measured_is_a_picture_still() -> None:
-    assert "4f2c4f2c4f2c" in texts(drawn())[-1]
-    assert texts(drawn(Row("a", "nobody", "s", (), {"lamina": []})))[-1] == texts(drawn())[-1]
+    caption = texts(drawn())[-2:]
+    assert caption == ["Medians of 3 rounds, 2026-01-31, commit 4f2c4f2c4f2c", "processor A & B"]
+    assert texts(drawn(Row("a", "nobody", "s", (), {"lamina": []})))[-2:] == caption
 
 
 def test_one_sample_of_nothing_has_a_bar() -> None:
     [bar] = [bar for bar in drawn(Row("a", "a", "s", (), {"lamina": [0]})).iter(f"{SVG}rect") if len(bar)]
     assert float(bar.get("width", "")) == 1
+
+
+def test_a_figure_that_is_not_above_0_is_no_point_of_a_line() -> None:
+    series = [Row("a", "a", "MB", (), {"lamina": [value]}, axis="x", at=at) for at, value in ((1, -5), (2, 3), (4, 6))]
+    assert len(list(drawn(*series).iter(f"{SVG}circle"))) == 2
 
 
 def test_it_has_colours_for_dark_pages() -> None:
