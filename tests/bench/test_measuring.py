@@ -78,6 +78,13 @@ def test_a_failure_of_ours_is_raised_and_all_is_cleared(step: str) -> None:
     assert ("l clear" in log) == (step != "prepare")
 
 
+def test_where_a_driver_has_a_limit_ours_may_be_absent_too() -> None:
+    limited = Operation("deep", rounds, OPERATION.parts, limited=True)
+    rows = compared(limited, bench(lamina=Tool("l", fails="load"), podman=Tool("p")))
+    assert [list(row.rounds) for row in rows] == [["podman"], ["podman"]]
+    assert "exit status 1" in rows[0].absent["lamina"]
+
+
 def test_who_cannot_take_part_is_not_asked() -> None:
     [row, _] = compared(OPERATION, bench(lamina=Tool("l"), buildah=Tool("b")))
     assert list(row.rounds) == ["lamina"]
