@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TypeVar
 
 import msgspec
+from tests.peers import Failed
 
 from . import images
 from .contestants import LIKE_DOCKER, Contestant
@@ -63,7 +64,7 @@ class Operation(msgspec.Struct, frozen=True):
         parts: what is measured in each round.
         who: who can take part.
         axis: what grows, if this is one of a series.
-        limited: whether lamina may fail as a peer may: at what is beyond a limit of a storage driver.
+        limited: whether lamina may fail as a peer may: at what is beyond its limits.
     """
 
     name: str
@@ -121,7 +122,8 @@ class Entry:
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             if not self._may_fail:
                 raise
-            self.absent = str(error).strip().splitlines()[-1]
+            said = (error.stderr or error.stdout or "").strip() if isinstance(error, Failed) else ""
+            self.absent = (said or str(error)).splitlines()[-1]
             self.figures = [[] for _ in self.figures]
             with contextlib.suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
                 self._steps.close()

@@ -163,9 +163,9 @@ def names(rows: Iterable[Row]) -> list[str]:
 
 
 def absences(rows: Iterable[Row]) -> str:
-    """Return a line for each who could not take part in a row."""
-    where = ((row, f"{row.about}, {row.at:g} {row.axis}" if row.axis else row.about) for row in rows)
-    return "".join(f"{text}: {who}: {why}\n" for row, text in where for who, why in row.absent.items())
+    """Return a line for each who could not take part in something, and why."""
+    where = ((row, f"{row.at:,g} {row.axis}" if row.axis else row.about) for row in rows)
+    return "".join(dict.fromkeys(f"{text}: {who}: {why}\n" for row, text in where for who, why in row.absent.items()))
 
 
 def amount(value: float | None, unit: str) -> str:

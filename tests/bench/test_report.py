@@ -107,7 +107,7 @@ def test_a_missed_target_or_a_cost_that_grows_is_a_failure() -> None:
 def test_who_is_absent_is_told_with_the_reason() -> None:
     found = point(200, lamina=[1])
     found.absent["dockerd"] = "max depth exceeded"
-    assert report.absences([found, row(lamina=[1])]) == "load, 200 layers: dockerd: max depth exceeded\n"
+    assert report.absences([found, found, row(lamina=[1])]) == "200 layers: dockerd: max depth exceeded\n"
 
 
 @pytest.mark.parametrize(
