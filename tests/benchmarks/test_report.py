@@ -1,7 +1,6 @@
 import pytest
-from bench.report import Row, Target
-
 from bench import report
+from bench.report import Row, Target
 
 
 def row(*targets: Target, **rounds: list[float]) -> Row:

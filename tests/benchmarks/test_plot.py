@@ -6,13 +6,12 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
+from bench import plot, results
 from bench.report import Row
 from bench.results import Results
 from bench.scale import Scale
 from hypothesis import given
 from hypothesis import strategies as st
-
-from bench import plot, results
 
 SVG = "{http://www.w3.org/2000/svg}"
 

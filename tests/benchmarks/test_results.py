@@ -2,10 +2,9 @@ import json
 import pathlib
 
 import pytest
+from bench import results
 from bench.report import Row, Target
 from bench.results import Results
-
-from bench import results
 
 ROWS = [
     Row("load", "load app", "s", (Target(1), Target(3, "skopeo")), {"lamina": [1, 2, 3], "podman": [4]}),

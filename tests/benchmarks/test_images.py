@@ -4,9 +4,8 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from bench.images import Image
-
 from bench import images
+from bench.images import Image
 
 
 def lamina(root: pathlib.Path, *args: str) -> str:
