@@ -6,12 +6,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := docker.io:dockerd docker.io:docker docker-registry openssl runc podman conmon skopeo busybox-static strace attr xfsprogs e2fsprogs zstd bzip2 xz-utils procps linux-libc-dev zsh fish
+CONTESTANTS := buildah debootstrap wrk apache2-utils
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz clean
+.PHONY: help demo test lint bench bench-all fuzz clean
 
 help: ## Show this list
-	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+: .*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed ## Build, run, commit, save, push and pull images on a temporary store, explained
 	@scripts/require runc busybox-static
@@ -27,10 +28,13 @@ lint: $(VENV)/tools
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/tools ## Compare lamina's speed and memory with dockerd, podman and docker-registry
-	@scripts/require $(PEERS) debootstrap wrk apache2-utils
-	@$(BIN)/python -m bench
-	@$(BIN)/python -m bench.registry
+bench: $(VENV)/tools ## Compare lamina's speed with dockerd, podman, buildah and skopeo: ten minutes
+	@scripts/require $(PEERS) $(CONTESTANTS)
+	@$(BIN)/python -m bench --json bench/results/table.json --svg bench/results/table.svg
+
+bench-all: $(VENV)/tools ## The same, and memory, the registry, and what things cost as they grow: an hour and a half
+	@scripts/require $(PEERS) $(CONTESTANTS)
+	@$(BIN)/python -m bench all --json bench/results/all.json --svg bench/results/all.svg
 
 fuzz: $(VENV)/tools ## Fuzz every reader of what strangers write, for SECONDS_EACH (10)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'

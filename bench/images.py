@@ -13,7 +13,8 @@ All are docker-archives in the layout that every tool loads:
      3  one file of 100 MB
     4-10  600 files each
 
-`huge` has one layer, a file of 1 GB; `many` is an archive of very many images on `tiny`.
+`huge` has one layer, a file of 1 GB; `many` is an archive of very many images on `tiny`. `layered` has many layers on
+`tiny`, `crowded` one of many files, and images that are `apart` share nothing.
 
 Half of every made-up file is random, half compresses well. Randomness is SHAKE-128 of the file's name, times are a
 constant, entries are sorted by name: `tiny` is a function of the busybox, `app` of the Debian root. Of this root, what
@@ -101,6 +102,36 @@ def app(output: str, root: str, share: float = 1) -> Image:
 def huge(output: str, share: float = 1) -> Image:
     """Write the image `huge:1`, one file of 1 GB or of a share of that, to the file `output`, whole or not at all."""
     return _write(output, "huge:1", [("one huge file", partial(_big, "srv/huge.dat", round(1000 * share)))])
+
+
+def layered(output: str, layers: int) -> Image:
+    """Write the image `layered:1` to the file `output`: `tiny`, and layers of ten small files each on top of it.
+
+    Raises:
+        RuntimeError: see `tiny`.
+    """
+    steps: list[Step] = [("busybox", _busybox)]
+    steps += [(f"layer {n}", partial(_files, f"srv/layer-{n}", 1, 10, 100, 2000)) for n in range(1, layers)]
+    return _write(output, "layered:1", steps)
+
+
+def crowded(output: str, files: int) -> Image:
+    """Write the image `crowded:1` to the file `output`: `tiny`, and a layer of files, a hundred in each directory.
+
+    Raises:
+        RuntimeError: see `tiny`.
+    """
+    crowd = partial(_files, "srv/crowd", files // 100, 100, 100, 1900)
+    return _write(output, "crowded:1", [("busybox", _busybox), (f"{files} files", crowd)])
+
+
+def apart(output: str, number: int, megabytes: int) -> Image:
+    """Write the image `apart-NUMBER:1` to the file `output`: one big file and 600 small ones, no other's."""
+    steps: list[Step] = [
+        ("one big file", partial(_big, f"srv/{number}.dat", megabytes)),
+        ("small files", partial(_files, f"opt/{number}", 1, 600, 1000, 20000)),
+    ]
+    return _write(output, f"apart-{number}:1", steps)
 
 
 def many(output: str, count: int) -> None:

@@ -6,28 +6,56 @@ import platform
 import subprocess
 import sys
 
-from tests.peers import Tool
+from tests.peers import Failed, Tool
+
+_PROGRAMS = ("dockerd", "docker", "podman", "buildah", "skopeo", "docker-registry", "runc", "conmon")
 
 
-def facts() -> dict[str, object]:
-    """Return what to know beside the figures."""
+def facts(disk: int) -> dict[str, object]:
+    """Return what to know beside the figures; `disk` is the size of the file system they were taken on."""
     return {
         "processor": _line("/proc/cpuinfo", "model name"),
         "processors": len(os.sched_getaffinity(0)),
         "memory": _line("/proc/meminfo", "MemTotal"),
         "kernel": platform.release(),
+        "disk": f"ext4 of {disk >> 30} GiB over a loop file in tmpfs",
         "python": platform.python_version(),
         "load": os.getloadavg(),
-        "lamina": _version(os.path.join(os.path.dirname(sys.executable), "lamina")),
-        "dockerd": _version("dockerd"),
-        "podman": _version("podman"),
-        "runc": _version("runc"),
+        "versions": {
+            "lamina": _version(os.path.join(os.path.dirname(sys.executable), "lamina")),
+            **{program: found for program in _PROGRAMS if (found := _version(program))},
+        },
     }
+
+
+def commit() -> str:
+    """Return the commit that is measured, with "-dirty" where files have been changed since; nothing outside of git."""
+    git = Tool("git", "-C", os.path.dirname(os.path.abspath(__file__)), "-c", "safe.directory=*")
+    with contextlib.suppress(OSError, Failed):
+        changed = git("status", "--porcelain", "--untracked-files=no").stdout
+        return git("rev-parse", "HEAD").stdout.strip() + ("-dirty" if changed else "")
+    return ""
 
 
 def available() -> int:
     """Return the bytes of memory that programs may have yet."""
-    return int(_line("/proc/meminfo", "MemAvailable").split()[0]) * 1024
+    return _kib("MemAvailable")
+
+
+def used() -> int:
+    """Return the bytes of memory that something is in, what is only cached included."""
+    return _kib("MemTotal") - _kib("MemFree")
+
+
+def forget() -> None:
+    """Let the kernel drop what it only caches."""
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w") as file:
+        file.write("3")
+
+
+def _kib(key: str) -> int:
+    return int(_line("/proc/meminfo", f"{key}:").split()[0]) * 1024
 
 
 def _line(path: str, key: str) -> str:
@@ -36,6 +64,6 @@ def _line(path: str, key: str) -> str:
 
 
 def _version(program: str) -> str:
-    with contextlib.suppress(OSError, subprocess.CalledProcessError, IndexError):
+    with contextlib.suppress(OSError, subprocess.SubprocessError, IndexError):
         return Tool(program)("--version").stdout.splitlines()[0]
     return ""

@@ -1,12 +1,12 @@
-"""Compare the registry's speed with docker-registry's: `python -m bench.registry [--rounds N] [--memory MB]`.
+"""Compare the registry's speed with docker-registry's: `python -m bench registry`.
 
 Both lie on one ext4 over a loop file in memory, and take turns within a round; no server writes an access log. GETs are
 wrk's and HEADs ab's, with 16 connections; pushes are POST, PATCH and PUT, whose bodies are sent from files by the
 kernel, so that the client costs little. The first byte is waited for by one more client, which asks for a manifest
 again and again while wrk's 16 take blobs of 10 MB. Figures are medians.
 
-With `--memory`, 64 uploads of so many MB are under way at a time, and the peak of all the server's processes is taken.
-What has arrived is punched out of the files again, so that the disk need not hold it.
+`python -m bench.registry MB` takes the peak of all the server's processes instead, while 64 uploads of so many MB are
+under way. What has arrived is punched out of the files again, so that the disk need not hold it.
 """
 
 import argparse
@@ -38,10 +38,13 @@ from lamina.oci import digest, mediatypes
 from lamina.oci.digest import Digest
 
 from . import memory
+from .measuring import Bench, Part, say
+from .report import LAMINA, Row, Target
 
 T = TypeVar("T")
 
-DISK = 6 << 30
+_DISK = 6 << 30
+_PEER = "docker-registry"
 _SECONDS = 5
 _TEN = 10 << 20
 _UPLOADS = 64
@@ -56,17 +59,6 @@ class File(NamedTuple):
     digest: Digest
 
 
-class Operation(NamedTuple):
-    """What is measured, in a unit, and how many times as good as docker-registry lamina is to be."""
-
-    about: str
-    unit: str
-    measure: "Callable[[Place], float]"
-    target: float
-    more: bool = False
-    """Whether more is better."""
-
-
 class Place(NamedTuple):
     """A registry, and what a round pushes to it."""
 
@@ -76,38 +68,37 @@ class Place(NamedTuple):
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the server's memory."""
     parser = argparse.ArgumentParser(prog="python -m bench.registry")
-    parser.add_argument("-n", "--rounds", type=int, default=3, help="rounds to take the median of (3)")
-    parser.add_argument("--memory", type=int, metavar="MB", help="measure the memory for 64 uploads of so much instead")
-    chosen = parser.parse_args()
-    missing = [name for name in ("wrk", "ab") if not shutil.which(name)]
-    if reason := disks.missing() or Distribution.missing() or " ".join(missing and [*missing, "not installed"]):
+    parser.add_argument("size", type=int, metavar="MB", help="what each of 64 uploads brings")
+    if reason := disks.missing():
         sys.exit(f"bench: {reason}")
-    with disks.ext4(DISK) as disk:
-        if chosen.memory:
-            _memory(disk, chosen.memory)
-        else:
-            _table(disk, chosen.rounds)
+    size = parser.parse_args().size
+    with disks.ext4(_DISK) as disk:
+        _memory(disk, size)
 
 
-def _table(disk: str, rounds: int) -> None:
-    found: dict[tuple[str, str], list[float]] = {}
-    layers = [_file(f"{disk}/layer{number}", 225 * (1 << 20) // 10) for number in range(10)]
-    fifties = [_file(f"{disk}/fifty{number}", 50 << 20) for number in range(8)]
-    for number in range(rounds):
-        for who, start in (("lamina", _ours), ("docker-registry", _theirs)):
-            folder = pathlib.Path(disk, f"{who}{number}")
-            folder.mkdir()
-            with start(folder) as address:
-                for each in OPERATIONS:
-                    found.setdefault((each.about, who), []).append(each.measure(Place(address, layers, fifties)))
-            subprocess.run(["rm", "-r", str(folder)], check=True)
-    print(f"{'':<40}{'lamina':>10}{'docker-registry':>17}{'':<14}{'times as good':>14}{'target':>8}")
-    for each in OPERATIONS:
-        ours, theirs = (statistics.median(found[each.about, who]) for who in ("lamina", "docker-registry"))
-        times = ours / theirs if each.more else theirs / ours
-        print(f"{each.about:<40}{ours:>10.2f}{theirs:>17.2f} {each.unit:<13}{times:>14.2f}{each.target:>8}")
+def rows(bench: Bench) -> Iterator[Row]:
+    """Measure everything, each round with new servers over new folders; lamina alone where docker-registry is not."""
+    if absent := [name for name in ("wrk", "ab") if not shutil.which(name)]:
+        say(f"registry: not installed: {', '.join(absent)}")
+        return
+    folder = bench.stuff.folder
+    layers = [_file(f"{folder}/layer{number}", 225 * (1 << 20) // 10) for number in range(10)]
+    fifties = [_file(f"{folder}/fifty{number}", 50 << 20) for number in range(8)]
+    found = {part.about: Row("registry", part.about, part.unit, part.targets, {}, {}, part.more) for part in PARTS}
+    starts = {LAMINA: _ours} if Distribution.missing() else {LAMINA: _ours, _PEER: _theirs}
+    for number in range(bench.rounds + 1):
+        for who, start in starts.items():
+            place = pathlib.Path(folder, f"{who}-served")
+            place.mkdir()
+            with start(place) as address:
+                for part, measure in PARTS.items():
+                    figure = measure(Place(address, layers, fifties))
+                    if number:
+                        found[part.about].rounds.setdefault(who, []).append(figure)
+            shutil.rmtree(place)
+    yield from found.values()
 
 
 def _memory(disk: str, size: int) -> None:
@@ -286,15 +277,15 @@ class _Connection:
         return found[b"location"].decode().removeprefix(f"http://{self._host}")
 
 
-OPERATIONS = [
-    Operation("GET of a manifest by tag", "a second", _manifests, 6, more=True),
-    Operation("HEAD of a manifest by tag", "a second", _heads, 6, more=True),
-    Operation("GET of a blob of 10 MB", "MB a second", _blobs, 1.1, more=True),
-    Operation("first byte under load, 99 of 100", "ms", _first_byte, 1),
-    Operation("push of 225 MB in 10 blobs", "seconds", _app, 2),
-    Operation("8 uploads of 50 MB at a time", "seconds", _fifty, 2),
-    Operation("1,000 images of two small blobs", "seconds", _small, 2),
-]
+PARTS: dict[Part, Callable[[Place], float]] = {
+    Part("GET of a manifest by tag", (Target(6),), "/s", more=True): _manifests,
+    Part("HEAD of a manifest by tag", (Target(6),), "/s", more=True): _heads,
+    Part("GET of a blob of 10 MB", (Target(1.1),), "MB/s", more=True): _blobs,
+    Part("first byte under load, 99 of 100", (Target(1),), "ms"): _first_byte,
+    Part("push of 225 MB in 10 blobs", (Target(1 / 2),)): _app,
+    Part("8 uploads of 50 MB at a time", (Target(1 / 2),)): _fifty,
+    Part("1,000 images of two small blobs", (Target(1 / 2),)): _small,
+}
 
 if __name__ == "__main__":
     main()

@@ -314,6 +314,18 @@ class Podman:
                     shutil.rmtree(folder)
             self._private = ""
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes podman, or another program of its family, use this store and these settings."""
+        assert self._private, "not entered"
+        return {
+            "HOME": self._private,
+            "TMPDIR": f"{self.root}/tmp",
+            "CONTAINERS_CONF": f"{self._private}/containers.conf",
+            "CONTAINERS_STORAGE_CONF": f"{self._private}/storage.conf",
+            "REGISTRY_AUTH_FILE": f"{self._private}/auth.json",
+        }
+
     def __call__(self, *args: str, **how: Unpack[How]) -> Result:
         """Run podman; see `Tool`."""
         return self._tool()(*args, **how)
@@ -343,13 +355,7 @@ class Podman:
             file.write("{}")
 
     def _tool(self) -> Tool:
-        assert self._private, "not entered"
-        files = {
-            "CONTAINERS_CONF": f"{self._private}/containers.conf",
-            "CONTAINERS_STORAGE_CONF": f"{self._private}/storage.conf",
-            "REGISTRY_AUTH_FILE": f"{self._private}/auth.json",
-        }
-        return Tool("podman", *self._options, env={"HOME": self._private, "TMPDIR": f"{self.root}/tmp", **files})
+        return Tool("podman", *self._options, env=self.environment)
 
 
 def _missing(*programs: str, root: bool = False) -> str:
