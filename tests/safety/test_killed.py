@@ -18,6 +18,12 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 KILLS = 2
 """How often each command is killed."""
 
+KEPT = (
+    *("load", "load new", "load several", "import", "build", "commit", "rmi", "system prune", "run"),
+    *("pull", "check --repair", "migrate", "migrate back"),
+)
+"""The commands that are killed where the driver keeps tars, too: those that bring layers in or take them out."""
+
 
 @pytest.fixture(scope="module")
 def arena() -> Iterator[Arena]:
@@ -61,6 +67,6 @@ def kept() -> Iterator[Arena]:
             arena.close()
 
 
-@pytest.mark.parametrize("name", ["load", "load several", "import", "build", "commit", "rmi", "run", "migrate"])
+@pytest.mark.parametrize("name", KEPT)
 def test_killed_where_tars_are_kept(kept: Arena, name: str) -> None:
     test_killed_at_a_change(kept, name)
