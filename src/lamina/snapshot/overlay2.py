@@ -21,12 +21,12 @@ from ..tar.apply import Applied
 from ..tar.changes import Change, changes
 from ..tar.header import InvalidTar
 from ..tar.reader import Reader
-from ..tar.root import NotBelow, Root, is_whiteout_inode
+from ..tar.root import NotBelow, Root, is_whiteout_inode, prefixes
 from .copying import copy_file, copy_metadata
 from .driver import Driver, Recorder
 from .marks import Beneath, Marks
 from .paths import Overlay2Paths
-from .union import Union
+from .union import Union, is_opaque
 
 MAX_DEPTH = 128
 """The most layers that one `lower` names: as many short names fit the page that mount(2) takes."""
@@ -77,7 +77,7 @@ class Overlay2(Driver):
 
     def _settle(self, root: Root, below: Union, applied: Applied) -> int:
         """Do what had to wait for the parent; return the bytes copied up."""
-        copied = _link_up(root, below, applied.links)
+        copied = self._link_up(root, below, applied)
         beneath = Beneath(root, below, self._opaque)
         for path in [*applied.implied, *root.made]:
             _inherit(root, beneath, path)
@@ -88,6 +88,38 @@ class Overlay2(Driver):
             if beneath.visible(path) is None:
                 _unmark(root, path)
         return copied
+
+    def _link_up(self, root: Root, below: Union, applied: Applied) -> int:
+        """Make the hard links whose targets lie below the layer; return the bytes copied.
+
+        The target is copied up first, as overlayfs does. Where the layer has something else of the target's name, or
+        hides it, the first link has the content, and the others link to that one.
+        """
+        copied = 0
+        done: set[bytes] = set()
+        copies: dict[bytes, bytes] = {}
+        for path, target in applied.waiting():
+            source = target if target in done else copies.get(target)
+            if source is None:
+                source = target if applied.leaves(target) and self._leaves(root, target) else path
+                copies[target] = source
+                copied += _copy_up(root, below, target, source, path)
+            if source != path:
+                _link(root, source, path)
+            done.add(path)
+        return copied
+
+    def _leaves(self, root: Root, path: bytes) -> bool:
+        """Tell whether a layer's files leave what lies below at a clean path as it is."""
+        for part in (*prefixes(path), path):
+            folder, name = root.parent(part)
+            try:
+                info = os.lstat(name, dir_fd=folder)
+            except FileNotFoundError:
+                return True
+            if not stat.S_ISDIR(info.st_mode) or is_opaque(folder, name, self._opaque):
+                return False
+        return False
 
     def prepare(self, snapshot: str, parent: str | None) -> None:
         self.create(snapshot, parent)
@@ -296,39 +328,10 @@ def _inherit(root: Root, below: Beneath, path: bytes) -> None:
             copy_metadata(found.folder, found.name, found.info, folder, name)
 
 
-def _link_up(root: Root, below: Union, links: dict[bytes, bytes]) -> int:
-    """Make the hard links whose targets lie below the layer; return the bytes copied.
-
-    The target is copied up first, as overlayfs does. Where the layer has something else of the target's name,
-    the first link has the content, and the others link to that one.
-    """
-    copied = 0
-    done: set[bytes] = set()
-    copies: dict[bytes, bytes] = {}
-    for path, target in links.items():
-        source = target if target in done else copies.get(target)
-        if source is None:
-            source = copies[target] = path if _is_there(root, target) else target
-            copied += _copy_up(root, below, target, source, path)
-        if source != path:
-            _link(root, source, path)
-        done.add(path)
-    return copied
-
-
-def _is_there(root: Root, path: bytes) -> bool:
-    try:
-        folder, name = root.parent(path)
-        os.lstat(name, dir_fd=folder)
-    except (FileNotFoundError, NotBelow):
-        return False
-    return True
-
-
 def _copy_up(root: Root, below: Union, target: bytes, path: bytes, wanted: bytes) -> int:
     found = below.find(target)
     if found is None or stat.S_ISDIR(found.info.st_mode):
-        raise InvalidTar(f"hard link {os.fsdecode(wanted)!r} to {os.fsdecode(target)!r}, which is in no layer below")
+        raise tar_apply.no_target(wanted, target)
     return copy_file(found.folder, found.name, *root.parent(path, make=True))
 
 

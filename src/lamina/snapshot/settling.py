@@ -6,14 +6,10 @@ implies get the metadata of those below. An opaque root hides each name below it
 no directories merge they would be listed.
 """
 
-import os
-
 from ..erofs import layout
 from ..erofs.directory import Meta, Node
 from ..erofs.reader import Image
-from ..tar.apply import Applied
-from ..tar.header import InvalidTar
-from ..tar.root import NotBelow
+from ..tar.apply import Applied, no_target
 from .images import Found, Stack, is_opaque
 from .layertree import Directory, LayerTree
 from .spare import Spare
@@ -60,7 +56,7 @@ class _Settling:
 
     def run(self) -> None:
         tree = self._tree
-        self._link_up(dict(tree.applied.links))
+        self._link_up()
         for path, folder in tree.made.items():
             if not folder.described:
                 self._inherit(path, folder)
@@ -71,14 +67,17 @@ class _Settling:
             if self._visible(path) is None:
                 tree.unmark(path)
 
-    def _link_up(self, links: dict[bytes, bytes]) -> None:
+    def _link_up(self) -> None:
+        applied = self._tree.applied
+        links = applied.waiting()
+        left = {target for _, target in links if applied.leaves(target)}  # naming one makes `applied` forget links
         nodes: dict[bytes, Node] = {}
-        for path, target in links.items():
+        for path, target in links:
             node = nodes.get(target)
             if node is None:
                 node = self._copy_up(target, path)
                 nodes[target] = node
-                if not self._is_there(target):
+                if target in left and self._leaves(target):
                     self._name(target, node)
             self._name(path, node)
             nodes[path] = node
@@ -90,19 +89,21 @@ class _Settling:
         self._tree.image.link(node)
         self._tree.put(path, folder, path.rpartition(b"/")[2], node)
 
-    def _is_there(self, path: bytes) -> bool:
-        try:
-            return self._tree.find(path) is not None
-        except NotBelow:
-            return False
+    def _leaves(self, path: bytes) -> bool:
+        """Tell whether the layer leaves what lies below at a clean path as it is."""
+        folder = self._tree.folder(b"")
+        for part in path.split(b"/"):
+            inner = folder.names.get(part)
+            if not isinstance(inner, Directory) or inner.opaque:
+                return inner is None
+            folder = inner
+        return False
 
     def _copy_up(self, target: bytes, wanted: bytes) -> Node:
         """Return a new inode that is what the layers below show at a path."""
         found = self._below.find(target)
         if found is None or found.inode.is_directory:
-            raise InvalidTar(
-                f"hard link {os.fsdecode(wanted)!r} to {os.fsdecode(target)!r}, which is in no layer below"
-            )
+            raise no_target(wanted, target)
         inode, meta = found.inode, self._meta(found)
         source = self._below.images[found.layer]
         image = self._tree.image

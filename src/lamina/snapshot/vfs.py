@@ -50,8 +50,7 @@ class Vfs(Driver):
 
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if applied.links:
-            path, target = map(os.fsdecode, next(iter(applied.links.items())))
-            raise InvalidTar(f"hard link {path!r} to {target!r}, which is in no layer below")
+            raise tar_apply.no_target(*next(iter(applied.links.items())))
         return applied.size
 
     def prepare(self, snapshot: str, parent: str | None) -> None:

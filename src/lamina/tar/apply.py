@@ -118,6 +118,28 @@ class Applied(msgspec.Struct):
         if found:
             raise NotBelow(f"{os.fsdecode(path[:200])!r}: {os.fsdecode(found[0][:200])!r} is not a directory")
 
+    def waiting(self) -> list[tuple[bytes, bytes]]:
+        """Return the hard links that wait, in their order, each with its target.
+
+        Raises:
+            InvalidTar: one has the place of a directory on the way to its target, or one before it has.
+        """
+        made: set[bytes] = set()
+        for path, target in self.links.items():
+            made.add(path)
+            if any(folder in made for folder in prefixes(target)):
+                raise no_target(path, target)
+        return [*self.links.items()]
+
+    def leaves(self, path: bytes) -> bool:
+        """Tell whether no link that waits, and no mark on the root, hides what lies below at a clean path."""
+        return not (self.opaque_root or any(folder in self.links for folder in prefixes(path)))
+
+
+def no_target(path: bytes, target: bytes) -> InvalidTar:
+    """Return what to raise for a hard link whose target is missing."""
+    return InvalidTar(f"hard link {os.fsdecode(path)!r} to {os.fsdecode(target)!r}, which is in no layer below")
+
 
 def apply(
     reader: Entries, root: Root, whiteouts: Whiteouts, keeper: Keeper | None = None, *, privileged: bool = True
