@@ -80,7 +80,7 @@ UNSEEN = (
     "*/lastUpdated",  # a date
     "*/builtLocally",  # without it an image is one that was loaded
     "*/metadata/sha256*",  # likewise without what is known of it
-    "*/layerdb/*/size",  # another number
+    "image/vfs/layerdb/*/size",  # another number
     "*-init/diff*",  # the runtime makes what is missing
     "overlay2/*/work*",  # the kernel's own
     "erofs/*/work*",  # likewise

@@ -194,6 +194,18 @@ class Image:
         attributes = XATTRS.size + 4 * (inode.attributes - 1) if inode.attributes else 0
         return inode.number * SLOT + INODE.size + attributes
 
+    def usage(self) -> int:
+        """Return the bytes of all files and links, each inode once (`Writer.size`)."""
+        sizes: dict[int, int] = {}
+        todo = [self.root]
+        while todo:
+            for _, inode in self.names(todo.pop()):
+                if inode.is_directory:
+                    todo.append(inode)
+                else:
+                    sizes[inode.number] = inode.size
+        return sum(sizes.values())
+
     def target(self, link: Inode) -> bytes:
         """Return what a symbolic link says."""
         places = [self._block(link, block) for block in range((link.size + BLOCK - 1) // BLOCK)]

@@ -27,7 +27,7 @@ from ..snapshot.driver import Driver
 from ..streams import DigestMismatch, Hashed, Pieces, Reader, Verified, chunks
 from ..tar import split
 from ..tar.apply import Applied
-from ..tar.header import InvalidTar
+from ..tar.header import REGULAR, Entry, InvalidTar
 from ..tar.root import Breakout, NotBelow, NotRegular, Root, clean, open_regular
 from .paths import SPLIT, Paths, is_layer, is_removing, new_removing, new_write_set
 
@@ -405,8 +405,18 @@ class Layers:
                 with self.tar(layer) as stream:
                     for _ in chunks(stream):
                         pass
+                if not self.is_size(layer, layer.size):
+                    yield f"layer {layer.chain_id}: its files have not the size that it names, {layer.size}"
             except DataLoss as error:
                 yield str(error)
+
+    def is_size(self, layer: Layer, size: int) -> bool:
+        """Tell whether a layer may have a size: the driver's, or the one that dockerd notes of what BuildKit made.
+
+        That one adds up the contents in the tar, without symbolic links (moby, layer/layer_store.go, packSizeCounter).
+        """
+        known = self._driver.size(layer.cache_id)
+        return known in (None, size) or size == sum(_content_size(found.entry) for found in self.outline(layer))
 
     def _name(self, lease: Lease, pending: Pending, layer: Layer) -> Layer:
         """Publish one layer under the lock, or take the one that is there."""
@@ -443,6 +453,12 @@ def check_depth(layers: int) -> None:
     """
     if layers > MAX_DEPTH:
         raise InvalidTar(f"max depth exceeded: {layers} layers, at most {MAX_DEPTH} are possible")
+
+
+def _content_size(entry: Entry) -> int:
+    if entry.type != REGULAR:
+        return 0
+    return entry.sparse[0] if entry.sparse else entry.size
 
 
 def _tree(layer: Layer | Pending | None) -> str | None:

@@ -204,6 +204,10 @@ class Overlay2(Driver):
         if parent and not os.path.isfile(self._paths.file(parent, "committed")):
             yield f"{self.name}/{parent}/committed is missing, though {snapshot} stands on it"
 
+    def size(self, snapshot: str) -> int:
+        with self.open(snapshot) as root:
+            return tar_apply.usage(root)
+
     def strays(self) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
             for short in sorted(os.listdir(self._paths.links)):
