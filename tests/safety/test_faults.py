@@ -55,3 +55,19 @@ def test_nothing_runs_that_could_not_be_noted(arena: Arena) -> None:
         assert (done.status, "Input/output error" in done.said) == (1, True)
         assert "container one is created 1" in arena.look()
         arena.judge("start", command)
+
+
+@pytest.mark.parametrize("name", ["rmi", "image prune"])
+def test_no_image_goes_where_a_parent_cannot_be_read(arena: Arena, name: str) -> None:
+    command = COMMANDS[name]
+    known = arena.learn(name, command)
+
+    def judge(call: Call) -> Fail | None:
+        return Fail(EIO) if call.name == "openat" and call.path(1, 0).endswith("/parent") else None
+
+    with arena.careful():
+        arena.begin(command)
+        done = arena.traced(command, judge, lambda call, _: call.name == "openat")
+        assert (done.status, "Input/output error" in done.said) == (1, True), done.said
+        assert arena.look() == known.old
+        arena.judge(name, command)
