@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests import disks
 from tests.samples import Sample, put
-from tests.tars import directory, file, symlink, tar, whiteout
+from tests.tars import directory, file, hardlink, symlink, tar, whiteout
 
 from lamina.archive.load import load
 from lamina.archive.save import Wanted, save
@@ -28,7 +28,10 @@ from lamina.store.store import Store
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
 BASE = Sample([tar(directory("d"), file("d/a", b"content of a"))], ["base:1"])
-TOP = Sample([*BASE.layers, tar(whiteout("gone"), file("b", b"content of b"), directory("e"))], ["top:1", "top:2"])
+TOP = Sample(
+    [*BASE.layers, tar(whiteout("gone"), file("b", b"content of b"), directory("e"), hardlink("c", "d/a"))],
+    ["top:1", "top:2"],
+)
 CONTAINER = "c" * 64
 DRIVERS = probe.DRIVERS
 

@@ -46,6 +46,7 @@ class Inode(msgspec.Struct, frozen=True):
         mode: kind and permissions, as in `os.stat_result.st_mode`.
         mtime: nanoseconds since 1970.
         place: as the format has it; of a device, its number.
+        links: its names.
     """
 
     number: int
@@ -57,6 +58,7 @@ class Inode(msgspec.Struct, frozen=True):
     form: int
     place: int
     attributes: int
+    links: int
 
     @property
     def kind(self) -> int:
@@ -144,11 +146,11 @@ class Image:
 
     def inode(self, number: int) -> Inode:
         """Return an inode by its number."""
-        form, attributes, mode, _, size, place, _, uid, gid, seconds, nanoseconds, _, _, _ = INODE.unpack_from(
+        form, attributes, mode, _, size, place, _, uid, gid, seconds, nanoseconds, links, _, _ = INODE.unpack_from(
             self._map, number * SLOT
         )
         mtime = seconds * 1_000_000_000 + nanoseconds
-        return Inode(number, mode, uid, gid, mtime, size, form & ~1, place, attributes)
+        return Inode(number, mode, uid, gid, mtime, size, form & ~1, place, attributes, links)
 
     def find(self, folder: Inode, name: bytes) -> Inode | None:
         """Return what a directory has under a name."""
@@ -196,15 +198,18 @@ class Image:
 
     def usage(self) -> int:
         """Return the bytes of all files and links, each inode once (`Writer.size`)."""
-        sizes: dict[int, int] = {}
+        total = 0
+        linked: dict[int, int] = {}
         todo = [self.root]
         while todo:
             for _, inode in self.names(todo.pop()):
                 if inode.is_directory:
                     todo.append(inode)
+                elif inode.links > 1:
+                    linked[inode.number] = inode.size
                 else:
-                    sizes[inode.number] = inode.size
-        return sum(sizes.values())
+                    total += inode.size
+        return total + sum(linked.values())
 
     def target(self, link: Inode) -> bytes:
         """Return what a symbolic link says."""
