@@ -76,6 +76,7 @@ UNSEEN = (
     "lamina/lock",  # a file without content
     "lamina/leases",  # made anew by every command
     "lamina/index*",  # likewise, when it is not what it should be
+    "lamina/contexts*",  # likewise
     "lamina/events*",  # news
     "lamina/volumes*",  # of volumes that dockerd made it knows nothing
     "*/lastUpdated",  # a date

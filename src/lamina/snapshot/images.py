@@ -1,9 +1,11 @@
 """What a stack of layers' images shows, computed without a mount; the rules are those of `union.Union`."""
 
 import contextlib
+from itertools import chain
 from typing import NamedTuple
 
 from ..erofs.reader import Image, Inode
+from ..tar.root import prefixes
 
 _OPAQUE = b"trusted.overlay.opaque"
 
@@ -62,13 +64,17 @@ class Stack:
 
     def _directories(self, path: bytes) -> list[Found]:
         """Return the directories that merge at a clean path, the topmost first."""
-        unknown: list[bytes] = []
-        while (known := self._merged.get(path)) is None:
-            unknown.append(path)
-            path = path.rpartition(b"/")[0]
-        for inner in reversed(unknown):
-            known = self._merged[inner] = self._merge(known, inner.rpartition(b"/")[2])
-        return known
+        known = self._merged.get(path)
+        if known is None:
+            way = [path] if self._merged.get(path.rpartition(b"/")[0]) else chain(prefixes(path), [path])
+            for inner in way:
+                known = self._merged.get(inner)
+                if known is None:
+                    above, _, name = inner.rpartition(b"/")
+                    known = self._merged[inner] = self._merge(self._merged[above], name)
+                if not known:  # there is nothing further down
+                    return []
+        return known or []
 
     def _merge(self, above: list[Found], name: bytes) -> list[Found]:
         merged: list[Found] = []

@@ -10,6 +10,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from ..errors import DataLoss, NotFound
 from ..files import remove_tree, replace, syncfs
@@ -98,10 +99,14 @@ class Overlay2(Driver):
         copied = 0
         done: set[bytes] = set()
         copies: dict[bytes, bytes] = {}
-        for path, target in applied.waiting():
+        shows: dict[bytes, bool] = {}  # of the last folder
+        for path, target, stays in applied.waiting():
             source = target if target in done else copies.get(target)
             if source is None:
-                source = target if applied.leaves(target) and self._leaves(root, target) else path
+                folder = target.rpartition(b"/")[0]
+                if folder not in shows:
+                    shows = {folder: self._shows(root, folder)}
+                source = target if stays and shows[folder] and not _is_there(root, target) else path
                 copies[target] = source
                 copied += _copy_up(root, below, target, source, path)
             if source != path:
@@ -109,17 +114,17 @@ class Overlay2(Driver):
             done.add(path)
         return copied
 
-    def _leaves(self, root: Root, path: bytes) -> bool:
-        """Tell whether a layer's files leave what lies below at a clean path as it is."""
-        for part in (*prefixes(path), path):
-            folder, name = root.parent(part)
+    def _shows(self, root: Root, folder: bytes) -> bool:
+        """Tell whether what lies below in a directory shows through the layer's own files on the way there."""
+        for part in chain(prefixes(folder), [folder] if folder else []):
+            above, name = root.parent(part)
             try:
-                info = os.lstat(name, dir_fd=folder)
+                info = os.lstat(name, dir_fd=above)
             except FileNotFoundError:
                 return True
-            if not stat.S_ISDIR(info.st_mode) or is_opaque(folder, name, self._opaque):
+            if not stat.S_ISDIR(info.st_mode) or is_opaque(above, name, self._opaque):
                 return False
-        return False
+        return True
 
     def prepare(self, snapshot: str, parent: str | None) -> None:
         self.create(snapshot, parent)
@@ -330,6 +335,15 @@ def _inherit(root: Root, below: Beneath, path: bytes) -> None:
         folder, name = root.parent(path)
         if stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
             copy_metadata(found.folder, found.name, found.info, folder, name)
+
+
+def _is_there(root: Root, path: bytes) -> bool:
+    try:
+        folder, name = root.parent(path)
+        os.lstat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _copy_up(root: Root, below: Union, target: bytes, path: bytes, wanted: bytes) -> int:

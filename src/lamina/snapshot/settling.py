@@ -68,16 +68,16 @@ class _Settling:
                 tree.unmark(path)
 
     def _link_up(self) -> None:
-        applied = self._tree.applied
-        links = applied.waiting()
-        left = {target for _, target in links if applied.leaves(target)}  # naming one makes `applied` forget links
         nodes: dict[bytes, Node] = {}
-        for path, target in links:
+        shows: dict[bytes, bool] = {}  # of the last folder
+        for path, target, stays in self._tree.applied.waiting():
             node = nodes.get(target)
             if node is None:
-                node = self._copy_up(target, path)
-                nodes[target] = node
-                if target in left and self._leaves(target):
+                node = nodes[target] = self._copy_up(target, path)
+                folder = target.rpartition(b"/")[0]
+                if folder not in shows:
+                    shows = {folder: self._shows(folder)}
+                if stays and shows[folder] and self._tree.find(target) is None:
                     self._name(target, node)
             self._name(path, node)
             nodes[path] = node
@@ -89,15 +89,15 @@ class _Settling:
         self._tree.image.link(node)
         self._tree.put(path, folder, path.rpartition(b"/")[2], node)
 
-    def _leaves(self, path: bytes) -> bool:
-        """Tell whether the layer leaves what lies below at a clean path as it is."""
+    def _shows(self, path: bytes) -> bool:
+        """Tell whether what lies below in a directory shows through the layer's own files on the way there."""
         folder = self._tree.folder(b"")
-        for part in path.split(b"/"):
+        for part in path.split(b"/") if path else ():
             inner = folder.names.get(part)
             if not isinstance(inner, Directory) or inner.opaque:
                 return inner is None
             folder = inner
-        return False
+        return True
 
     def _copy_up(self, target: bytes, wanted: bytes) -> Node:
         """Return a new inode that is what the layers below show at a path."""
