@@ -398,14 +398,14 @@ class Layers:
         below = self.get(layer.parent) if layer.parent else None
         if digest.chain(layer.parent, layer.diff_id) != layer.chain_id:
             yield f"layer {layer.chain_id}: its parent and diff id make another chain id"
-        for problem in self._driver.check(layer.cache_id, below.cache_id if below else None):
-            yield f"layer {layer.chain_id}: {problem}"
+        problems = [*self._driver.check(layer.cache_id, below.cache_id if below else None)]
+        yield from (f"layer {layer.chain_id}: {problem}" for problem in problems)
         if content:
             try:
                 with self.tar(layer) as stream:
                     for _ in chunks(stream):
                         pass
-                if not self.is_size(layer, layer.size):
+                if not problems and not self.is_size(layer, layer.size):
                     yield f"layer {layer.chain_id}: its files have not the size that it names, {layer.size}"
             except DataLoss as error:
                 yield str(error)
