@@ -89,3 +89,9 @@ COMMANDS = {
     ),
     "check --repair": Command(["system", "check", "--repair"], damage=_damage),
 }
+
+KEPT = (
+    *("load", "load new", "load several", "import", "build", "commit", "rmi", "system prune", "run"),
+    *("pull", "check --repair", "migrate", "migrate back"),
+)
+"""Those that bring layers in or take them out, or mount them: tests attack them where the driver keeps tars, too."""

@@ -13,7 +13,7 @@ from tests.peers import Tool
 from tests.registry.distribution import Distribution
 from tests.safety import faults
 from tests.safety.arena import Arena
-from tests.safety.commands import COMMANDS
+from tests.safety.commands import COMMANDS, KEPT
 from tests.safety.tracer import Call, Fail
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
@@ -40,6 +40,11 @@ def test_a_call_fails(arena: Arena, name: str) -> None:
     for at in random.Random(name).sample(range(1, points + 1), FAULTS):
         with arena.careful():
             faults.attack(arena, name, command, at)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_call_fails_where_tars_are_kept(kept: Arena, name: str) -> None:
+    test_a_call_fails(kept, name)
 
 
 def test_nothing_runs_that_could_not_be_noted(arena: Arena) -> None:

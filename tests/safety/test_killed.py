@@ -7,22 +7,16 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from tests import disks, peers, traces
+from tests import peers, traces
 from tests.peers import Tool
 from tests.registry.distribution import Distribution
 from tests.safety.arena import Arena
-from tests.safety.commands import COMMANDS
+from tests.safety.commands import COMMANDS, KEPT
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 
 KILLS = 2
 """How often each command is killed."""
-
-KEPT = (
-    *("load", "load new", "load several", "import", "build", "commit", "rmi", "system prune", "run"),
-    *("pull", "check --repair", "migrate", "migrate back"),
-)
-"""The commands that are killed where the driver keeps tars, too: those that bring layers in or take them out."""
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +47,6 @@ def test_killed_at_any_time(arena: Arena, name: str) -> None:
     with arena.careful():
         arena.kill_after(command, random.Random(name).uniform(0.09, 0.3))
         arena.judge(name, command)
-
-
-@pytest.fixture(scope="module")
-def kept() -> Iterator[Arena]:
-    """The same with a driver that keeps tars."""
-    peers.need(Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing(), disks.missing())
-    with traces.tidy(), disks.ext4(512 << 20) as place:
-        arena = Arena(place, driver="erofs")
-        try:
-            yield arena
-        finally:
-            arena.close()
 
 
 @pytest.mark.parametrize("name", KEPT)
