@@ -55,12 +55,13 @@ def main() -> None:
         attacks = _attacks(what, wish.driver, wish.part, stack)
         for name in wish.names or COMMANDS:
             begun = time.monotonic()
-            found = list(attacks(name))
-            for problem in filter(None, found):
-                print(f"{name}: {problem}"[:2000], flush=True)
-            total += len(found)
-            failed += len([*filter(None, found)])
-            print(f"{name:16} {len(found):5} {what} {time.monotonic() - begun:5.0f} s", flush=True)
+            before = total
+            for problem in attacks(name):
+                total += 1
+                if problem:
+                    failed += 1
+                    print(f"{name}: {problem}"[:2000], flush=True)
+            print(f"{name:16} {total - before:5} {what} {time.monotonic() - begun:5.0f} s", flush=True)
     print(f"{'all':16} {total:5} {what}, {failed} failed")
     sys.exit(bool(failed))
 
