@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from .decoding import NOT_JSON
 from .streams import CHUNK
 
 Made = TypeVar("Made")
@@ -86,7 +87,7 @@ class _Helper:
         data = b"".join(iter(lambda: os.read(self._results, CHUNK), b""))
         try:
             return msgspec.msgpack.decode(data, type=dict[int, kind])  # type: ignore[valid-type]
-        except msgspec.DecodeError:
+        except NOT_JSON:
             return {}
 
     def __enter__(self) -> "_Helper":

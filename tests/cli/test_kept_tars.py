@@ -10,6 +10,8 @@ from bench.images import Image
 from tests import disks, peers, traces, unprivileged
 from tests.cli.place import BIN, Lamina, furnish
 
+from lamina.erofs.reader import Image as ErofsImage
+
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 
 DOCKERFILE = """\
@@ -88,3 +90,22 @@ def test_without_rights(lamina: Lamina, tmp_path: Path) -> None:
     env["LAMINA_STORAGE_DRIVER"] = ""
     mine("save", "-o", f"{place}/third.tar", "site:2")
     assert (place / "third.tar").read_bytes() == (place / "site.tar").read_bytes()
+
+
+def test_directories_that_the_kernel_cannot_read(stores: dict[str, Lamina]) -> None:
+    lamina = stores["erofs"]
+    lamina("create", "--name", "box", "tiny:1")
+    with lamina.engine() as engine:
+        folders = [Path(engine._store.driver.folder(tree)) for tree in engine._store.driver]
+    images = [folder / "layer.erofs" for folder in folders if (folder / "layer.erofs").exists()]
+    for path in images:
+        with ErofsImage(str(path)) as image:
+            start, size = image._block(image.root, 0)
+        with open(path, "r+b") as file:
+            file.seek(start)
+            file.write(b"\xff" * size)
+    done = lamina("export", "-o", "/dev/null", "box", check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert done.stderr.startswith("Error: ")
+    assert "Traceback" not in done.stderr
+    assert lamina("system", "check", check=False).stdout.count("layer.erofs is damaged") == len(images)

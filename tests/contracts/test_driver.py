@@ -231,6 +231,36 @@ class TestHardLinks:
 
         assert contents(driver, top)["b"] == "own"
 
+    def test_in_the_place_of_a_directory_that_has_its_target(self, driver: Driver) -> None:
+        for layers in (
+            [tar(directory("d"), file("d/x", b"1"), hardlink("d", "d/x"))],
+            [tar(directory("d"), file("d/x", b"1")), tar(hardlink("d", "d/x"))],
+            [tar(directory("d"), file("d/x", b"1"), file("z")), tar(hardlink("d", "z"), hardlink("e", "d/x"))],
+        ):
+            with pytest.raises(LaminaError, match=r"hard link '[de]' to 'd/x', which is in|'d' is not a directory"):
+                stack(driver, *layers)
+
+    @pytest.mark.parametrize(
+        "later",
+        [
+            [file("d", b"2")],
+            [hardlink("d", "z")],
+            [symlink("d", "z")],
+            [symlink("d", "n"), directory("n")],
+            [whiteout("d")],
+            [directory("d"), opaque("d")],
+            [opaque("")],
+        ],
+        ids=["file", "hard link", "link", "link to directory", "whiteout", "opaque", "opaque root"],
+    )
+    def test_whose_target_goes_later(self, driver: Driver, later: list[tars.Member]) -> None:
+        lower = tar(directory("d"), file("d/x", b"1"), file("z", b"2"))
+        top = stack(driver, lower, tar(hardlink("e", "d/x"), hardlink("f", "d/x"), *later))
+
+        found = view(driver, top)
+        assert (contents(driver, top)["e"], found["f"].names) == ("1", ("e",))
+        assert not {"d/x", "z/x", "n/x"} & {*found}
+
 
 class TestWritable:
     def test_begins_as_its_parent_and_leaves_it_alone(self, driver: Driver) -> None:

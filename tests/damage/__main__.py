@@ -1,5 +1,9 @@
-"""All damages to all files and folders, by hand: `python -m tests.damage [DRIVER...]`."""
+"""All damages to all files and folders, by hand: `python -m tests.damage [--part K/N] [DRIVER...]`.
 
+Part K of N does each N-th damage, from the K-th on.
+"""
+
+import argparse
 import os
 import sys
 
@@ -10,8 +14,13 @@ from lamina.snapshot import probe
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--part", default="1/1", metavar="K/N")
+    parser.add_argument("drivers", nargs="*", default=probe.DRIVERS)
+    wish = parser.parse_args()
+    first, of = map(int, wish.part.split("/"))
     failed = 0
-    for driver in sys.argv[1:] or probe.DRIVERS:
+    for driver in wish.drivers:
         with disks.memory(driver) as folder:
             os.environ["LAMINA_RUN_ROOT"] = f"{folder}/run"
             os.mkdir(f"{folder}/place")
@@ -19,6 +28,7 @@ def main() -> None:
             patient.furnish()
             others = patient.ids("other:1")
             cases = [(place, way) for place in patient.places() for way in damages(os.path.join(patient.root, place))]
+            cases = cases[first - 1 :: of]
             for place, damage in cases:
                 try:
                     suffer(patient, place, damage, others)

@@ -103,6 +103,8 @@ class TestFormat:
         with made.mounted() as path:
             one, other = os.stat(path + "a"), os.stat(path + "d/b")
         assert (one.st_ino, one.st_nlink) == (other.st_ino, 2)
+        with Image(str(made.folder / "image")) as image:
+            assert image.usage() == made.writer.size == 600
 
     def test_links_of_directories_count_their_folders(self, made: Made) -> None:
         made.root.names[b"d"] = folder = Folder(Meta())
@@ -313,6 +315,7 @@ def test_the_kernel_and_the_reader_see_what_was_written(
             if inode.is_symlink:
                 assert os.fsencode(node.content) == image.target(inode)
         _compare(drawn, read, "")
+        assert image.usage() == made.writer.size
 
 
 def _compare(drawn: dict[bytes, Any], read: dict[str, Inode], above: str) -> None:

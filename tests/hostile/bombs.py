@@ -43,6 +43,11 @@ def deep_beside_a_link(depth: int) -> Iterator[bytes]:
     yield from deep(depth)
 
 
+def link_far_down(depth: int) -> Iterator[bytes]:
+    """A hard link to what would be that far down."""
+    return _tar([Entry(b"a", HARDLINK, linkname=b"d/" * depth + b"z")])
+
+
 def zeros(size: int) -> Iterator[bytes]:
     """A file of zeros."""
     yield blocks(Entry(b"zeros", size=size))
@@ -102,6 +107,7 @@ FULL: dict[str, tuple[Callable[[int], Iterator[bytes]], int, str]] = {
     "10,000 deep, with files": (deep, 10_000, ""),
     "10,000 deep at once": (deep_at_once, 10_000, ""),
     "10,000 deep beside a hard link": (deep_beside_a_link, 10_000, ""),
+    "a hard link 32,000 deep": (link_far_down, 32_000, ""),
     "4 GiB of zeros, gzip": (zeros, 4 << 30, "gzip"),
     "4 GiB of zeros, zstd": (zeros, 4 << 30, "zstd"),
     "4 GiB after the end, zstd": (after_the_end, 4 << 30, "zstd"),

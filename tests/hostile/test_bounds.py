@@ -52,15 +52,26 @@ def store(tmp_path: Path) -> Iterator[str]:
     remove_tree(str(tmp_path / "store"))
 
 
+@pytest.mark.parametrize("kind", ["overlay2", "erofs"])
 @pytest.mark.parametrize("name", SMALL)
-def test_memory(tmp_path: Path, name: str) -> None:
+def test_memory(tmp_path: Path, name: str, kind: str) -> None:
     make, size, compress = SMALL[name]
     with open(tmp_path / "bomb.tar", "wb") as file:
         bombs.write(make(size), file, compress)
-    lamina = Lamina(str(tmp_path / "store"))
+    lamina = Lamina(str(tmp_path / "store"), env={"LAMINA_STORAGE_DRIVER": kind})
     command = [os.path.join(BIN, "lamina"), "import", str(tmp_path / "bomb.tar"), "bomb:1"]
     assert memory.peak(command, lamina.env) < BOUND
     assert "no problem found" in lamina("system", "check", "--fast").stdout
+
+
+@pytest.mark.parametrize("kind", ["overlay2", "erofs"])
+def test_memory_of_a_link_to_far_down(tmp_path: Path, kind: str) -> None:
+    with open(tmp_path / "bomb.tar", "wb") as file:
+        bombs.write(bombs.link_far_down(32_000), file)
+    lamina = Lamina(str(tmp_path / "store"), env={"LAMINA_STORAGE_DRIVER": kind})
+    command = ["sh", "-c", f"{BIN}/lamina import {tmp_path}/bomb.tar bomb:1 || true"]
+    assert memory.peak(command, lamina.env) < BOUND
+    assert "in no layer below" in lamina("import", str(tmp_path / "bomb.tar"), check=False).stderr
 
 
 def test_attributes_that_would_fill_the_memory(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""The long runs, by hand: `python -m tests.safety kills|faults|crashes [COMMAND...]` does all that can be done.
+"""The long runs, by hand: `python -m tests.safety kills|faults|crashes [--driver NAME] [--part K/N] [COMMAND...]`.
+
+Without a part they do all that can be done; part K of N of kills and faults does each N-th point, from the K-th on.
 
 kills   SIGKILL before every call that changes something
 crashes the power goes after every barrier, and at the end
@@ -7,6 +9,7 @@ faults  every such call, and every one that opens something, fails with EIO, ENO
 `python -m tests.safety together [PROCESSES [SECONDS]]` has 64 processes on one store at once, for ten minutes.
 """
 
+import argparse
 import contextlib
 import functools
 import itertools
@@ -14,7 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
+from tests import disks
 from tests.safety import faults, together
 from tests.safety.arena import Arena
 from tests.safety.commands import COMMANDS
@@ -23,22 +28,40 @@ from tests.safety.crashes import Crashes
 from lamina.errors import LaminaError
 
 
+class Part(NamedTuple):
+    """Each `of`-th point from the `first` on."""
+
+    first: int = 1
+    of: int = 1
+
+    @staticmethod
+    def parse(text: str) -> "Part":
+        first, _, of = text.partition("/")
+        return Part(int(first), int(of))
+
+
 def main() -> None:
-    what, *names = sys.argv[1:]
+    what, *words = sys.argv[1:]
     if what == "together":
-        _together(*map(int, names))
+        _together(*map(int, words))
         return
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--driver", default="overlay2", choices=("overlay2", "erofs"))
+    parser.add_argument("--part", type=Part.parse, default=Part())
+    parser.add_argument("names", nargs="*", metavar="COMMAND", choices=[[], *COMMANDS])
+    wish = parser.parse_args(words)
     total = failed = 0
     with contextlib.ExitStack() as stack:
-        attacks = _attacks(what, stack)
-        for name in names or COMMANDS:
+        attacks = _attacks(what, wish.driver, wish.part, stack)
+        for name in wish.names or COMMANDS:
             begun = time.monotonic()
-            found = list(attacks(name))
-            for problem in filter(None, found):
-                print(f"{name}: {problem}"[:2000], flush=True)
-            total += len(found)
-            failed += len([*filter(None, found)])
-            print(f"{name:16} {len(found):5} {what} {time.monotonic() - begun:5.0f} s", flush=True)
+            before = total
+            for problem in attacks(name):
+                total += 1
+                if problem:
+                    failed += 1
+                    print(f"{name}: {problem}"[:2000], flush=True)
+            print(f"{name:16} {total - before:5} {what} {time.monotonic() - begun:5.0f} s", flush=True)
     print(f"{'all':16} {total:5} {what}, {failed} failed")
     sys.exit(bool(failed))
 
@@ -52,18 +75,19 @@ def _together(processes: int = 64, seconds: int = 600) -> None:
     print(f"{'all':16} {total:6} calls by {processes} processes, {total / seconds:.1f} a second")
 
 
-def _attacks(what: str, stack: contextlib.ExitStack) -> Callable[[str], Iterable[str]]:
-    """Return what attacks a command at all of its points, and yields for each what is wrong, or nothing."""
+def _attacks(what: str, driver: str, part: Part, stack: contextlib.ExitStack) -> Callable[[str], Iterable[str]]:
+    """Return what attacks a command at its points, and yields for each what is wrong, or nothing."""
     if what == "crashes":
-        crashes = stack.enter_context(contextlib.closing(Crashes()))
+        crashes = stack.enter_context(contextlib.closing(Crashes(driver)))
         return lambda name: crashes.attack(name, COMMANDS[name])
-    arena = stack.enter_context(contextlib.closing(Arena()))
-    return functools.partial(_every, arena, {"kills": _kill, "faults": _fault}[what])
+    place = stack.enter_context(disks.memory(driver))
+    arena = stack.enter_context(contextlib.closing(Arena(place, driver=driver)))
+    return functools.partial(_every, arena, {"kills": _kill, "faults": _fault}[what], part)
 
 
-def _every(arena: Arena, attack: Callable[[Arena, str, int], bool], name: str) -> Iterator[str]:
+def _every(arena: Arena, attack: Callable[[Arena, str, int], bool], part: Part, name: str) -> Iterator[str]:
     arena.learn(name, COMMANDS[name])
-    for at in itertools.count(1):
+    for at in itertools.count(*part):
         problem = ""
         try:
             with arena.careful():

@@ -48,6 +48,9 @@ COPY two /www/
 """
 """What the registry has: its base is in the store already."""
 
+_OTHER = {"overlay2": "vfs", "erofs": "overlay2"}
+"""What the stores of a driver are migrated to."""
+
 
 class Done(NamedTuple):
     """How a command ended, the points that it passed, and what it said on standard error."""
@@ -135,7 +138,9 @@ class Arena:
         return self._remote
 
     def _words(self, words: Iterable[str]) -> list[str]:
-        return self._remote.words(list(words)) if self._remote else list(words)
+        names = {"DRIVER": self.driver, "OTHER": _OTHER[self.driver]}
+        own = [names.get(word, word) for word in words]
+        return self._remote.words(own) if self._remote else own
 
     def environment(self, root: str) -> dict[str, str]:
         return {

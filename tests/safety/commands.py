@@ -13,7 +13,8 @@ class Command(NamedTuple):
     image of several, a step of a build, a container and then its run. One that `runs` a container leaves it to the
     process there whether what it writes outlives a loss of power. What begins with `between` may be
     seen half-way. `damage` spoils a store, for what mends it. One that is `remote` meets a registry: HERE in its words;
-    `partial` says that of the largest blob there half has come already.
+    `partial` says that of the largest blob there half has come already. DRIVER in its words is the store's storage
+    driver, OTHER another one.
     """
 
     words: list[str]
@@ -28,15 +29,18 @@ class Command(NamedTuple):
 
 def _damage(store: str) -> None:
     """Take away what can be restored, and some that cannot."""
-    layers = sorted(glob.glob(f"{store}/image/overlay2/layerdb/sha256/*"))
+    (driver,) = os.listdir(f"{store}/image")
+    layers = sorted(glob.glob(f"{store}/image/{driver}/layerdb/sha256/*"))
     os.unlink(os.path.join(layers[0], "size"))
     os.unlink(os.path.join(layers[1], "cache-id"))
-    for path in glob.glob(f"{store}/overlay2/l/*")[:2]:
-        os.unlink(path)
-    with open(f"{store}/image/overlay2/repositories.json", "r+b") as file:
+    derived = {"overlay2": ("l/*",), "erofs": ("*/layer.erofs", "*/parent")}[driver]
+    for pattern in derived:
+        for path in sorted(glob.glob(f"{store}/{driver}/{pattern}"))[:2]:
+            os.unlink(path)
+    with open(f"{store}/image/{driver}/repositories.json", "r+b") as file:
         file.seek(-3, os.SEEK_END)
         file.truncate()
-    os.makedirs(f"{store}/overlay2/stray/diff")
+    os.makedirs(f"{store}/{driver}/stray/diff")
 
 
 _LIVE = (
@@ -77,6 +81,17 @@ COMMANDS = {
     "pull": Command(["pull", "HERE/web/site:1"], remote=True),
     "pull partial": Command(["pull", "HERE/web/site:1"], remote=True, partial=True),
     "push": Command(["push", "HERE/new/site:1"], (["tag", "victim:1", "HERE/new/site:1"],), remote=True),
-    "migrate": Command(["system", "migrate", "--to", "vfs"], (["rm", "one", "two"],)),
+    "save": Command(["save", "-o", "saved.tar", "victim:1"]),
+    "export": Command(["export", "-o", "exported.tar", "one"]),
+    "migrate": Command(["system", "migrate", "--to", "OTHER"], (["rm", "one", "two"],)),
+    "migrate back": Command(
+        ["system", "migrate", "--to", "DRIVER"], (["rm", "one", "two"], ["system", "migrate", "--to", "OTHER"])
+    ),
     "check --repair": Command(["system", "check", "--repair"], damage=_damage),
 }
+
+KEPT = (
+    *("load", "load new", "load several", "import", "build", "commit", "rmi", "system prune", "run"),
+    *("pull", "check --repair", "migrate", "migrate back"),
+)
+"""Those that bring layers in or take them out, or mount them: tests attack them where the driver keeps tars, too."""

@@ -28,9 +28,9 @@ SIZE = 256 << 20
 
 
 class Crashes:
-    """An arena on such a disk. The folder is made, and goes with `close`."""
+    """An arena on such a disk, of stores with a driver. The folder is made, and goes with `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, driver: str = "overlay2") -> None:
         self.folder = tempfile.mkdtemp(prefix=f"lamina-{os.getpid()}-", dir=disks.MEMORY)
         self._disk = os.path.join(self.folder, "disk")
         self._copies: list[str] = []
@@ -42,7 +42,7 @@ class Crashes:
             file.truncate(SIZE)
         Tool("mkfs.ext4")("-q", "-F", "-m", "0", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1", self._disk)
         Tool("mount")("-o", OPTIONS, self._disk, self._place)
-        self.arena = Arena(self._place)
+        self.arena = Arena(self._place, driver=driver)
 
     def attack(self, name: str, command: Command, most: int = 1000) -> Iterator[str]:
         """Run a command; let the power go at each barrier and at the end; yield what is wrong, or nothing, each time.

@@ -7,11 +7,11 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from tests import disks, peers, traces
+from tests import peers, traces
 from tests.peers import Tool
 from tests.registry.distribution import Distribution
 from tests.safety.arena import Arena
-from tests.safety.commands import COMMANDS
+from tests.safety.commands import COMMANDS, KEPT
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 
@@ -49,18 +49,6 @@ def test_killed_at_any_time(arena: Arena, name: str) -> None:
         arena.judge(name, command)
 
 
-@pytest.fixture(scope="module")
-def kept() -> Iterator[Arena]:
-    """The same with a driver that keeps tars."""
-    peers.need(Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing(), disks.missing())
-    with traces.tidy(), disks.ext4(512 << 20) as place:
-        arena = Arena(place, driver="erofs")
-        try:
-            yield arena
-        finally:
-            arena.close()
-
-
-@pytest.mark.parametrize("name", ["load", "load several", "import", "build", "commit", "rmi", "run", "migrate"])
+@pytest.mark.parametrize("name", KEPT)
 def test_killed_where_tars_are_kept(kept: Arena, name: str) -> None:
     test_killed_at_a_change(kept, name)

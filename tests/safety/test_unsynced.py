@@ -16,11 +16,12 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 
 
 @pytest.fixture(scope="module")
-def crashes() -> Iterator[Crashes]:
+def crashes(request: pytest.FixtureRequest) -> Iterator[Crashes]:
+    """A disk that promises least, of stores with overlay2, or with the driver that is asked for."""
     peers.need(disks.missing(), Distribution.missing())
     peers.need(Tool("busybox").missing(), Tool("runc").missing(), Tool("conmon").missing())
     with traces.tidy():
-        crashes = Crashes()
+        crashes = Crashes(getattr(request, "param", "overlay2"))
         try:
             yield crashes
         finally:
@@ -33,3 +34,11 @@ def crashes() -> Iterator[Crashes]:
 )
 def test_power_lost(crashes: Crashes, name: str) -> None:
     assert [*filter(None, crashes.attack(name, COMMANDS[name], most=3))] == []
+
+
+@pytest.mark.parametrize("crashes", ["erofs"], indirect=True)
+@pytest.mark.parametrize(
+    "name", ["build", "load new", "commit", "run", "system prune", "pull", "check --repair", "migrate", "migrate back"]
+)
+def test_power_lost_where_tars_are_kept(crashes: Crashes, name: str) -> None:
+    test_power_lost(crashes, name)

@@ -34,6 +34,7 @@ DERIVED = (
     "overlay2/l/*",
     "erofs/*/parent",
     "erofs/*/layer.erofs",
+    "erofs/*/layer.data",
     "*/layerdb/sha256/*/diff",
     "*/layerdb/sha256/*/parent",
     "*/layerdb/sha256/*/size",

@@ -116,7 +116,8 @@ class Shell:
 
 def worded(error: OSError) -> str:
     """Return what the system says of an error, and of which file."""
-    where = f": {os.fsdecode(error.filename)}" if error.filename else ""
+    name = error.filename
+    where = f": {os.fsdecode(name)}" if name and not isinstance(name, int) else ""
     return f"{error.strerror or error}{where}"
 
 

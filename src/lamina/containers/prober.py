@@ -15,6 +15,7 @@ import time
 import msgspec
 
 from .. import sealed
+from ..decoding import NOT_JSON
 from ..oci import times
 from ..runtime import health
 from ..runtime.children import Streams, end, spawn, wait
@@ -161,7 +162,7 @@ class _Prober:
             output.read()
             if ended in ready:
                 status = wait(pid)
-                failure = self._failure() if status else ""
+                failure = failed(os.path.join(self._folder, "log")) if status else ""
                 return (-1, f"OCI runtime exec failed: {failure}") if failure else (status, output.text())
             if any(one in ready for one in self._ends):
                 end(pid)
@@ -176,15 +177,16 @@ class _Prober:
         with contextlib.suppress(OSError, ValueError), open(os.path.join(self._folder, "pid")) as file:
             os.killpg(int(file.read()), signal.SIGKILL)
 
-    def _failure(self) -> str:
-        """Return why the runtime could not start a probe, if it could not."""
-        with contextlib.suppress(OSError), open(os.path.join(self._folder, "log"), "rb") as file:
-            for line in file.read(1 << 16).splitlines():
-                with contextlib.suppress(msgspec.DecodeError):
-                    found = msgspec.json.decode(line, type=dict[str, str])
-                    if found.get("level") in ("error", "fatal"):
-                        return found.get("msg", "")
-        return ""
+
+def failed(log: str) -> str:
+    """Return why the runtime could not start a probe, as its log says; nothing if it could."""
+    with contextlib.suppress(OSError), open(log, "rb") as file:
+        for line in file.read(1 << 16).splitlines():
+            with contextlib.suppress(*NOT_JSON):
+                found = msgspec.json.decode(line, type=dict[str, str])
+                if found.get("level") in ("error", "fatal"):
+                    return found.get("msg", "")
+    return ""
 
 
 class _Output:

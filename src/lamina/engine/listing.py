@@ -6,6 +6,7 @@ import msgspec
 
 from ..errors import LaminaError
 from ..events import Problem, Report
+from ..images.images import ImageDamaged
 from ..images.references import ReferencesDamaged, by_image
 from ..layers.layers import Layers
 from ..oci import digest, times
@@ -91,10 +92,18 @@ def references(store: Store, report: Report) -> dict[Digest, list[str]]:
         return {}
 
 
+def _parent(store: Store, image_id: Digest, report: Report) -> Digest | None:
+    try:
+        return store.images.parent(image_id, sure=True)
+    except ImageDamaged as error:
+        report(Problem(str(error)))
+        return None
+
+
 def images(store: Store, report: Report) -> list[ImageSummary]:
     """Return all images, intermediate ones of builds included, the newest first."""
     names = references(store, report)
-    parents = {image_id: store.images.parent(image_id) for image_id in store.images}
+    parents = {image_id: _parent(store, image_id, report) for image_id in store.images}
     with_children = set(parents.values())
     sizes = Sizes(store.layers)
     found: list[ImageSummary] = []

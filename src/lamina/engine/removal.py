@@ -57,6 +57,7 @@ def remove(
     Raises:
         ImageNotFound: there is none.
         ImageInUse: something needs it.
+        ImageDamaged: what an image stands on cannot be read now.
     """
     with store.writing() as lease:
         with store.lock():  # nobody names, uses or builds on what is about to go
@@ -92,7 +93,7 @@ class _Removal:
         self._store = store
         self._users = users
         self._names = by_image(store.references.all())
-        self._parents = {image_id: store.images.parent(image_id) for image_id in store.images}
+        self._parents = {image_id: store.images.parent(image_id, sure=True) for image_id in store.images}
         self.removed: list[Removed] = []
 
     def plan(self, text: str, *, force: bool, prune: bool, spare: Callable[[Sequence[str], bool], bool]) -> None:

@@ -47,6 +47,7 @@ class Inode(msgspec.Struct, frozen=True, gc=False):
         mtime: nanoseconds since 1970.
         place: as the format has it; of a device, its number.
         order: its number for programs of 32 bits.
+        links: its names.
     """
 
     number: int
@@ -59,6 +60,7 @@ class Inode(msgspec.Struct, frozen=True, gc=False):
     place: int = 0
     attributes: int = 0
     order: int = 0
+    links: int = 1
 
     @property
     def kind(self) -> int:
@@ -154,11 +156,11 @@ class Image:
 
     def inode(self, number: int) -> Inode:
         """Return an inode by its number."""
-        form, attributes, mode, _, size, place, order, uid, gid, seconds, nanoseconds, _, _, _ = INODE.unpack_from(
+        form, attributes, mode, _, size, place, order, uid, gid, seconds, nanoseconds, links, _, _ = INODE.unpack_from(
             self._map, number * SLOT
         )
         mtime = seconds * 1_000_000_000 + nanoseconds
-        return Inode(number, mode, uid, gid, mtime, size, form & ~1, place, attributes, order)
+        return Inode(number, mode, uid, gid, mtime, size, form & ~1, place, attributes, order, links)
 
     def checksum(self, order: int) -> int:
         """Return the checksum of an inode's content: see `tar.checksum`; `has_holes` says which of the two."""
@@ -208,6 +210,21 @@ class Image:
     def _after_xattrs(self, inode: Inode) -> int:
         attributes = XATTRS.size + 4 * (inode.attributes - 1) if inode.attributes else 0
         return inode.number * SLOT + INODE.size + attributes
+
+    def usage(self) -> int:
+        """Return the bytes of all files and links, each inode once (`Writer.size`)."""
+        total = 0
+        linked: dict[int, int] = {}
+        todo = [self.root]
+        while todo:
+            for _, inode in self.names(todo.pop()):
+                if inode.is_directory:
+                    todo.append(inode)
+                elif inode.links > 1:
+                    linked[inode.number] = inode.size
+                else:
+                    total += inode.size
+        return total + sum(linked.values())
 
     def target(self, link: Inode) -> bytes:
         """Return what a symbolic link says."""

@@ -6,14 +6,10 @@ implies get the metadata of those below. An opaque root hides each name below it
 no directories merge they would be listed.
 """
 
-import os
-
 from ..erofs import layout
 from ..erofs.directory import Meta, Node
 from ..erofs.reader import Image
-from ..tar.apply import Applied
-from ..tar.header import InvalidTar
-from ..tar.root import NotBelow
+from ..tar.apply import Applied, no_target
 from .layertree import Directory, LayerTree
 from .spare import Spare
 from .union import File, Union, is_opaque
@@ -67,7 +63,7 @@ class _Settling:
 
     def run(self) -> None:
         tree = self._tree
-        self._link_up(dict(tree.applied.links))
+        self._link_up()
         for path, folder in tree.made.items():
             if not folder.described:
                 self._inherit(path, folder)
@@ -78,14 +74,17 @@ class _Settling:
             if self._visible(path) is None:
                 tree.unmark(path)
 
-    def _link_up(self, links: dict[bytes, bytes]) -> None:
+    def _link_up(self) -> None:
         nodes: dict[bytes, Node] = {}
-        for path, target in links.items():
+        shows: dict[bytes, bool] = {}  # of the last folder
+        for path, target, stays in self._tree.applied.waiting():
             node = nodes.get(target)
             if node is None:
-                node = self._copy_up(target, path)
-                nodes[target] = node
-                if not self._is_there(target):
+                node = nodes[target] = self._copy_up(target, path)
+                folder = target.rpartition(b"/")[0]
+                if folder not in shows:
+                    shows = {folder: self._shows(folder)}
+                if stays and shows[folder] and self._tree.find(target) is None:
                     self._name(target, node)
             self._name(path, node)
             nodes[path] = node
@@ -97,19 +96,21 @@ class _Settling:
         self._tree.image.link(node)
         self._tree.put(path, folder, path.rpartition(b"/")[2], node)
 
-    def _is_there(self, path: bytes) -> bool:
-        try:
-            return self._tree.find(path) is not None
-        except NotBelow:
-            return False
+    def _shows(self, path: bytes) -> bool:
+        """Tell whether what lies below in a directory shows through the layer's own files on the way there."""
+        folder = self._tree.folder(b"")
+        for part in path.split(b"/") if path else ():
+            inner = folder.names.get(part)
+            if not isinstance(inner, Directory) or inner.opaque:
+                return inner is None
+            folder = inner
+        return True
 
     def _copy_up(self, target: bytes, wanted: bytes) -> Node:
         """Return a new inode that is what the layers below show at a path."""
         found = self._below.get(target)
         if found is None or found.inode.is_directory:
-            raise InvalidTar(
-                f"hard link {os.fsdecode(wanted)!r} to {os.fsdecode(target)!r}, which is in no layer below"
-            )
+            raise no_target(wanted, target)
         inode, image = found.inode, self._tree.image
         if inode.is_symlink:
             return image.symlink(_meta(found), found.target)

@@ -6,12 +6,13 @@ one that is opaque.
 
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
 from ..erofs.reader import Image, Inode
 from ..errors import InvalidArgument, NotFound
-from ..tar.root import MAX_LINKS
+from ..tar.root import MAX_LINKS, prefixes
 
 _OPAQUE = b"trusted.overlay.opaque"
 _ROOT = Inode(number=0, mode=stat.S_IFDIR | 0o755)
@@ -148,16 +149,19 @@ class Union:
 
     def _directories(self, path: bytes) -> Merged:
         """Return the directories that merge at a clean path."""
-        unknown: list[bytes] = []
-        while (known := self._merged.get(path)) is None:
-            unknown.append(path)
-            path = path.rpartition(b"/")[0]
-        for inner in reversed(unknown):
-            name = inner.rpartition(b"/")[2]
-            known = self._merged[inner] = self._merge(
-                (layer, self.images[layer].find(folder, name)) for layer, folder in known
-            )
-        return known
+        known = self._merged.get(path)
+        if known is None:
+            way = [path] if self._merged.get(path.rpartition(b"/")[0]) else chain(prefixes(path), [path])
+            for inner in way:
+                known = self._merged.get(inner)
+                if known is None:
+                    above, _, name = inner.rpartition(b"/")
+                    known = self._merged[inner] = self._merge(
+                        (layer, self.images[layer].find(folder, name)) for layer, folder in self._merged[above]
+                    )
+                if not known:  # there is nothing further down
+                    return []
+        return known or []
 
     def _merge(self, found: Iterable[tuple[int, Inode | None]]) -> Merged:
         """Return the directories that merge, of what the layers have at a path, the topmost first."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from ..errors import DataLoss, InvalidArgument, LaminaError, NotFound
-from ..files import is_want, remove_tree, replace
+from ..files import is_unread, is_want, remove_tree, replace
 from ..oci import codec, config, digest
 from ..oci.digest import Digest
 from .paths import Paths
@@ -124,9 +124,17 @@ class Images:
         remove_tree(self._paths.facts(image_id))
         remove_tree(self._paths.config(image_id))
 
-    def parent(self, image_id: Digest) -> Digest | None:
-        """Return the image that another was built on, None where that is not known."""
-        text = self._fact(image_id, "parent")
+    def parent(self, image_id: Digest, *, sure: bool = False) -> Digest | None:
+        """Return the image that another was built on, None where that is not known.
+
+        Args:
+            image_id: the other.
+            sure: whether something is to be deleted where there is none.
+
+        Raises:
+            ImageDamaged: with `sure`, the disk does not say it now.
+        """
+        text = self._fact(image_id, "parent", sure=sure)
         try:
             return digest.parse(text) if text else None
         except digest.InvalidDigest:
@@ -217,13 +225,16 @@ class Images:
         """Note when a name was given to an image."""
         self._set_fact(image_id, "lastUpdated", when.encode())
 
-    def _fact(self, image_id: Digest, name: str) -> str:
+    def _fact(self, image_id: Digest, name: str, *, sure: bool = False) -> str:
+        path = self._paths.fact(image_id, name)
         try:
-            with open(self._paths.fact(image_id, name), "rb") as file:
+            with open(path, "rb") as file:
                 return file.read(200).decode("ascii", "replace").strip()
         except OSError as error:
             if is_want(error):
                 raise
+            if sure and is_unread(error):
+                raise ImageDamaged(f"{path} cannot be read: {error.strerror}") from error
             return ""
 
     def _set_fact(self, image_id: Digest, name: str, data: bytes) -> None:

@@ -25,9 +25,10 @@ from ..oci.digest import Digest
 from ..readahead import Ahead
 from ..snapshot.driver import Driver
 from ..streams import DigestMismatch, Hashed, Pieces, Reader, Verified, chunks
+from ..tar import reader as tar_reader
 from ..tar import split
 from ..tar.apply import Applied
-from ..tar.header import InvalidTar
+from ..tar.header import REGULAR, Entry, InvalidTar
 from ..tar.root import Breakout, NotBelow, NotRegular, Root, clean
 from ..tar.root import open_regular as open_inside
 from .paths import SPLIT, Paths, is_layer, is_removing, new_removing, new_write_set
@@ -422,15 +423,31 @@ class Layers:
         below = self.get(layer.parent) if layer.parent else None
         if digest.chain(layer.parent, layer.diff_id) != layer.chain_id:
             yield f"layer {layer.chain_id}: its parent and diff id make another chain id"
-        for problem in self._driver.check(layer.cache_id, below.cache_id if below else None):
-            yield f"layer {layer.chain_id}: {problem}"
+        problems = [*self._driver.check(layer.cache_id, below.cache_id if below else None)]
+        yield from (f"layer {layer.chain_id}: {problem}" for problem in problems)
         if content:
             try:
                 with self.tar(layer) as stream:
                     for _ in chunks(stream):
                         pass
+                if not problems and not self.is_size(layer, layer.size):
+                    yield f"layer {layer.chain_id}: its files have not the size that it names, {layer.size}"
             except DataLoss as error:
                 yield str(error)
+
+    def is_size(self, layer: Layer, size: int) -> bool:
+        """Tell whether a layer may have a size: the driver's, or the one that dockerd notes of what BuildKit made.
+
+        That one adds up the contents in the tar, without symbolic links (moby, layer/layer_store.go, packSizeCounter).
+        """
+        known = self._driver.size(layer.cache_id)
+        if known in (None, size):
+            return True
+        if self._driver.keeps_tars:
+            with self.tar(layer) as stream:
+                return size == _contents_size(tar_reader.Reader(stream))
+        with self.outline(layer) as entries:
+            return size == _contents_size(entries)
 
     def _name(self, lease: Lease, pending: Pending, layer: Layer) -> Layer:
         """Publish one layer under the lock, or take the one that is there."""
@@ -467,6 +484,11 @@ def check_depth(layers: int) -> None:
     """
     if layers > MAX_DEPTH:
         raise InvalidTar(f"max depth exceeded: {layers} layers, at most {MAX_DEPTH} are possible")
+
+
+def _contents_size(entries: Iterable[Entry]) -> int:
+    files = (entry for entry in entries if entry.type == REGULAR)
+    return sum(entry.sparse[0] if entry.sparse else entry.size for entry in files)
 
 
 def _tree(layer: Layer | Pending | None) -> str | None:

@@ -74,9 +74,10 @@ class Mender:
                 yield self._write(path, text)
 
     def resize(self, lease: Lease, layer: Layer) -> Iterator[str]:
-        """Write a layer's size where it cannot be read; yield its path."""
+        """Write a layer's size where it cannot be read, or is another one; yield its path."""
         path = os.path.join(self._paths.layer(layer.chain_id), "size")
-        if not _text(path).isdecimal():
+        written = _text(path)
+        if not (written.isdecimal() and self._layers.is_size(layer, int(written))):
             parent = self._layers.get(layer.parent) if layer.parent else None
             with self._layers.tar(layer) as stream:
                 pending = self._layers.prepare(lease, stream, parent)

@@ -14,6 +14,7 @@ import os
 
 import msgspec
 
+from ..decoding import NOT_JSON
 from ..files import remove_tree
 
 STARTING, HEALTHY, UNHEALTHY, NONE = "starting", "healthy", "unhealthy", "none"
@@ -71,7 +72,7 @@ def read(run_root: str, name: str) -> Health | None:
     try:
         with open(os.path.join(folder(run_root, name), "health.json"), "rb") as file:
             return msgspec.json.decode(file.read(), type=Health)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *NOT_JSON):
         return None
 
 

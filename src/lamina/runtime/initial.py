@@ -6,7 +6,15 @@ import stat
 from ..tar.root import Root
 
 _DIRECTORIES = (b"dev/pts", b"dev/shm", b"proc", b"sys")
-_FILES = (b".dockerenv", b"etc/resolv.conf", b"etc/hosts", b"etc/hostname", b"dev/console")
+_FILES = {
+    b".dockerenv": 0o755,
+    b"etc/resolv.conf": 0o644,
+    b"etc/hosts": 0o644,
+    b"etc/hostname": 0o644,
+    b"dev/console": 0o755,
+}
+"""With their modes: Docker has 0755 for all. Those of /etc are copied and exported as what is mounted over them."""
+
 _MTAB = b"etc/mtab"
 
 
@@ -14,12 +22,12 @@ def fill(root: Root) -> None:
     """Make what is missing; what is there in the right kind stays as it is."""
     for path in _DIRECTORIES:
         _make(root, path, stat.S_IFDIR)
-    for path in _FILES:
-        _make(root, path, stat.S_IFREG)
+    for path, mode in _FILES.items():
+        _make(root, path, stat.S_IFREG, mode)
     _make(root, _MTAB, stat.S_IFLNK)
 
 
-def _make(root: Root, path: bytes, kind: int) -> None:
+def _make(root: Root, path: bytes, kind: int, mode: int = 0o755) -> None:
     folder, name = root.parent(path, make=True)
     try:
         found = stat.S_IFMT(os.lstat(name, dir_fd=folder).st_mode)
@@ -32,11 +40,11 @@ def _make(root: Root, path: bytes, kind: int) -> None:
     if found:
         os.unlink(name, dir_fd=folder)
     if kind == stat.S_IFDIR:
-        os.mkdir(name, 0o755, dir_fd=folder)
-        os.chmod(name, 0o755, dir_fd=folder)  # whatever the caller's umask
+        os.mkdir(name, mode, dir_fd=folder)
+        os.chmod(name, mode, dir_fd=folder)  # whatever the caller's umask
     elif kind == stat.S_IFLNK:
         os.symlink(b"/proc/mounts", name, dir_fd=folder)
     else:
-        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o755, dir_fd=folder)
-        os.fchmod(fd, 0o755)
+        fd = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode, dir_fd=folder)
+        os.fchmod(fd, mode)
         os.close(fd)

@@ -134,6 +134,14 @@ class Driver(Protocol):
         """Yield what is wrong with a tree and its marks, a line each; not its files' contents."""
         ...
 
+    def size(self, snapshot: str) -> int | None:
+        """Return the size of a layer, as `commit` did, from what is there of it; None where that does not tell.
+
+        Raises:
+            DataLoss: it cannot be read.
+        """
+        ...
+
     def strays(self) -> Iterator[str]:
         """Yield the absolute paths of what lies beside the trees and belongs to none of them."""
         ...

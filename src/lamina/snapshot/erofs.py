@@ -266,6 +266,16 @@ class Erofs(Driver):
         if not is_sound:
             yield f"{where}/{DATA} is damaged or missing"
 
+    def size(self, snapshot: str) -> int:
+        path = self._paths.file(snapshot, IMAGE)
+        try:
+            with ErofsImage(path) as image:
+                return image.usage()
+        except OSError as error:
+            if is_want(error):
+                raise
+            raise DataLoss(f"{path}: {error.strerror}") from error
+
     def strays(self) -> Iterator[str]:
         return iter(())
 

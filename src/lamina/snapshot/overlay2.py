@@ -10,6 +10,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from ..errors import DataLoss, NotFound
 from ..files import remove_tree, replace, syncfs
@@ -21,12 +22,12 @@ from ..tar.apply import Applied
 from ..tar.changes import Change, changes
 from ..tar.header import InvalidTar
 from ..tar.reader import Reader
-from ..tar.root import NotBelow, Root, is_whiteout_inode
+from ..tar.root import NotBelow, Root, is_whiteout_inode, prefixes
 from .copying import copy_file, copy_metadata
 from .driver import Driver, Recorder
 from .marks import Beneath, Marks
 from .paths import Overlay2Paths
-from .union import Union
+from .union import Union, is_opaque
 
 MAX_DEPTH = 128
 """The most layers that one `lower` names: as many short names fit the page that mount(2) takes."""
@@ -77,7 +78,7 @@ class Overlay2(Driver):
 
     def _settle(self, root: Root, below: Union, applied: Applied) -> int:
         """Do what had to wait for the parent; return the bytes copied up."""
-        copied = _link_up(root, below, applied.links)
+        copied = self._link_up(root, below, applied)
         beneath = Beneath(root, below, self._opaque)
         for path in [*applied.implied, *root.made]:
             _inherit(root, beneath, path)
@@ -88,6 +89,42 @@ class Overlay2(Driver):
             if beneath.visible(path) is None:
                 _unmark(root, path)
         return copied
+
+    def _link_up(self, root: Root, below: Union, applied: Applied) -> int:
+        """Make the hard links whose targets lie below the layer; return the bytes copied.
+
+        The target is copied up first, as overlayfs does. Where the layer has something else of the target's name, or
+        hides it, the first link has the content, and the others link to that one.
+        """
+        copied = 0
+        done: set[bytes] = set()
+        copies: dict[bytes, bytes] = {}
+        shows: dict[bytes, bool] = {}  # of the last folder
+        for path, target, stays in applied.waiting():
+            source = target if target in done else copies.get(target)
+            if source is None:
+                folder = target.rpartition(b"/")[0]
+                if folder not in shows:
+                    shows = {folder: self._shows(root, folder)}
+                source = target if stays and shows[folder] and not _is_there(root, target) else path
+                copies[target] = source
+                copied += _copy_up(root, below, target, source, path)
+            if source != path:
+                _link(root, source, path)
+            done.add(path)
+        return copied
+
+    def _shows(self, root: Root, folder: bytes) -> bool:
+        """Tell whether what lies below in a directory shows through the layer's own files on the way there."""
+        for part in chain(prefixes(folder), [folder] if folder else []):
+            above, name = root.parent(part)
+            try:
+                info = os.lstat(name, dir_fd=above)
+            except FileNotFoundError:
+                return True
+            if not stat.S_ISDIR(info.st_mode) or is_opaque(above, name, self._opaque):
+                return False
+        return True
 
     def prepare(self, snapshot: str, parent: str | None) -> None:
         self.create(snapshot, parent)
@@ -171,6 +208,10 @@ class Overlay2(Driver):
             yield f"{self.name}/{snapshot}/work is missing"
         if parent and not os.path.isfile(self._paths.file(parent, "committed")):
             yield f"{self.name}/{parent}/committed is missing, though {snapshot} stands on it"
+
+    def size(self, snapshot: str) -> int:
+        with self.open(snapshot) as root:
+            return tar_apply.usage(root)
 
     def strays(self) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
@@ -296,31 +337,11 @@ def _inherit(root: Root, below: Beneath, path: bytes) -> None:
             copy_metadata(found.folder, found.name, found.info, folder, name)
 
 
-def _link_up(root: Root, below: Union, links: dict[bytes, bytes]) -> int:
-    """Make the hard links whose targets lie below the layer; return the bytes copied.
-
-    The target is copied up first, as overlayfs does. Where the layer has something else of the target's name,
-    the first link has the content, and the others link to that one.
-    """
-    copied = 0
-    done: set[bytes] = set()
-    copies: dict[bytes, bytes] = {}
-    for path, target in links.items():
-        source = target if target in done else copies.get(target)
-        if source is None:
-            source = copies[target] = path if _is_there(root, target) else target
-            copied += _copy_up(root, below, target, source, path)
-        if source != path:
-            _link(root, source, path)
-        done.add(path)
-    return copied
-
-
 def _is_there(root: Root, path: bytes) -> bool:
     try:
         folder, name = root.parent(path)
         os.lstat(name, dir_fd=folder)
-    except (FileNotFoundError, NotBelow):
+    except FileNotFoundError:
         return False
     return True
 
@@ -328,7 +349,7 @@ def _is_there(root: Root, path: bytes) -> bool:
 def _copy_up(root: Root, below: Union, target: bytes, path: bytes, wanted: bytes) -> int:
     found = below.find(target)
     if found is None or stat.S_ISDIR(found.info.st_mode):
-        raise InvalidTar(f"hard link {os.fsdecode(wanted)!r} to {os.fsdecode(target)!r}, which is in no layer below")
+        raise tar_apply.no_target(wanted, target)
     return copy_file(found.folder, found.name, *root.parent(path, make=True))
 
 

@@ -7,9 +7,10 @@ layers merge, down to one that is opaque; a character device 0:0 stands for an a
 import errno
 import os
 import stat
+from itertools import chain
 
 from ..tar.changes import Place
-from ..tar.root import Root, is_whiteout_inode
+from ..tar.root import Root, is_whiteout_inode, prefixes
 
 _OPEN_AT_ONCE = 256
 """Directories of all layers together; two of a layer at least."""
@@ -57,13 +58,16 @@ class Union:
 
     def _directories(self, path: bytes) -> list[int]:
         """Return the layers whose directories merge at a clean path, the topmost first."""
-        unknown: list[bytes] = []
-        while (known := self._merged.get(path)) is None:
-            unknown.append(path)
-            path = path.rpartition(b"/")[0]
-        for inner in reversed(unknown):
-            known = self._merge(inner)
-        return known
+        known = self._merged.get(path)
+        if known is None:
+            way = [path] if self._merged.get(path.rpartition(b"/")[0]) else chain(prefixes(path), [path])
+            for inner in way:
+                known = self._merged.get(inner)
+                if known is None:
+                    known = self._merge(inner)
+                if not known:  # there is nothing further down
+                    return []
+        return known or []
 
     def _merge(self, path: bytes) -> list[int]:
         """Find out the layers of one directory; those of the one it is in are known."""

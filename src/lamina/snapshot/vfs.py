@@ -15,7 +15,6 @@ from ..streams import Reader as Stream
 from ..tar import apply as tar_apply
 from ..tar.apply import Applied
 from ..tar.changes import Change, Tree, changes
-from ..tar.header import InvalidTar
 from ..tar.pack import everything
 from ..tar.reader import Reader
 from ..tar.root import NotBelow, Root
@@ -50,8 +49,7 @@ class Vfs(Driver):
 
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if applied.links:
-            path, target = map(os.fsdecode, next(iter(applied.links.items())))
-            raise InvalidTar(f"hard link {path!r} to {target!r}, which is in no layer below")
+            raise tar_apply.no_target(*next(iter(applied.links.items())))
         return applied.size
 
     def prepare(self, snapshot: str, parent: str | None) -> None:
@@ -94,6 +92,9 @@ class Vfs(Driver):
     def check(self, snapshot: str, parent: str | None) -> Iterator[str]:
         if not self.exists(snapshot):
             yield f"vfs/dir/{snapshot} is missing"
+
+    def size(self, snapshot: str) -> None:
+        return None  # the files of the layers below are in there too
 
     def strays(self) -> Iterator[str]:
         return iter(())

@@ -18,7 +18,7 @@ from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, Pe
 from ..events import Problem
 from ..files import remove_tree
 from ..images.distribution import Distribution
-from ..images.images import ImageNotFound, Images
+from ..images.images import ImageDamaged, ImageNotFound, Images
 from ..images.paths import Paths as ImagePaths
 from ..images.references import References, ReferencesDamaged
 from ..images.steps import Steps
@@ -228,9 +228,9 @@ class Store:
         """Delete images that have neither a name nor a child, children before parents."""
         if not image_ids:
             return
-        with self.lock(), contextlib.suppress(ReferencesDamaged):  # where names cannot be read, all may have one
+        with self.lock(), contextlib.suppress(ReferencesDamaged, ImageDamaged):  # what cannot be read may need all
             named = set(self.references.all().values())
-            parents = {image_id: self.images.parent(image_id) for image_id in self.images}
+            parents = {image_id: self.images.parent(image_id, sure=True) for image_id in self.images}
             was_current = self.steps.is_current()
             left = [image_id for image_id in image_ids if image_id not in named]
             while found := next((image_id for image_id in left if image_id not in parents.values()), None):

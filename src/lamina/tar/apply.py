@@ -14,7 +14,8 @@ import contextlib
 import errno
 import os
 import stat
-from typing import Protocol
+from bisect import bisect_left
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -86,6 +87,20 @@ class Keeper(Protocol):
         ...
 
 
+class Waiting(NamedTuple):
+    """A hard link that waits for its target, which lies below.
+
+    Attributes:
+        path: of the link.
+        target: which it links to.
+        stays: whether no other link, and no mark on the root, takes the target's name away in the end.
+    """
+
+    path: bytes
+    target: bytes
+    stays: bool
+
+
 class Applied(msgspec.Struct):
     """What an application did, and what is left until the layer's parent is known.
 
@@ -117,6 +132,34 @@ class Applied(msgspec.Struct):
             found = [folder for folder in prefixes(path) if folder in links]
         if found:
             raise NotBelow(f"{os.fsdecode(path[:200])!r}: {os.fsdecode(found[0][:200])!r} is not a directory")
+
+    def waiting(self) -> list[Waiting]:
+        """Return the hard links that wait for their targets, in order.
+
+        Raises:
+            InvalidTar: one has the place of a directory on the way to its target, or one before it has.
+        """
+        order = {path: number for number, path in enumerate(self.links)}
+        ordered = sorted(self.links, key=_inner_first)  # none lies below another
+        found: list[Waiting] = []
+        for path, target in self.links.items():
+            at = bisect_left(ordered, _inner_first(target), key=_inner_first)
+            taken = at > 0 and target.startswith(ordered[at - 1] + b"/")
+            if taken and order[ordered[at - 1]] <= order[path]:
+                raise no_target(path, target)
+            found.append(Waiting(path, target, not (taken or self.opaque_root)))
+        return found
+
+
+def _inner_first(path: bytes) -> bytes:
+    """Return what sorts a path right before all that is below it."""
+    return path.replace(b"/", b"\0")
+
+
+def no_target(path: bytes, target: bytes) -> InvalidTar:
+    """Return what to raise for a hard link whose target is missing."""
+    link, name = os.fsdecode(path[:200]), os.fsdecode(target[:200])
+    return InvalidTar(f"hard link {link!r} to {name!r}, which is in no layer below")
 
 
 def apply(

@@ -236,6 +236,9 @@ class Root:
         fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.directory(path))
         try:
             return [os.fsencode(name) for name in os.listdir(fd)]
+        except OSError as error:
+            error.filename = path or b"."  # which was the descriptor
+            raise
         finally:
             os.close(fd)
 
