@@ -126,8 +126,8 @@ def _decompressor(name: str) -> tuple[Callable[[], _Decompressor], tuple[type[Ex
         failure = cast(type[Exception], igzip_lib.error)  # the stub calls it an instance
         return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP), (failure, EOFError)
     if name == "zstd":
-        zstd = _zstd()
-        return zstd.ZstdDecompressor, (zstd.ZstdError, EOFError)
+        library = zstd()
+        return library.ZstdDecompressor, (library.ZstdError, EOFError)
     if name == "bzip2":
         import bz2  # noqa: PLC0415
 
@@ -137,12 +137,13 @@ def _decompressor(name: str) -> tuple[Callable[[], _Decompressor], tuple[type[Ex
     return lzma.LZMADecompressor, (lzma.LZMAError, EOFError)
 
 
-def _zstd() -> Any:
+def zstd() -> Any:
+    """Return the module that does zstd: the standard library's, or the one that stands in for it."""
     try:
-        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - Python 3.14
+        from compression import zstd as library  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - Python 3.14
     except ImportError:
-        from backports import zstd  # noqa: PLC0415
-    return zstd
+        from backports import zstd as library  # noqa: PLC0415
+    return library
 
 
 class Gzip:
@@ -164,40 +165,3 @@ class Gzip:
     def close(self) -> None:
         """Write what is left and the trailer."""
         self._target.write(self._stream.flush())
-
-
-class Zstd:
-    """A writer that makes one zstd frame; see `Gzip` for the rest.
-
-    The bytes depend only on the input, the level (1 to 19) and the version of libzstd.
-    """
-
-    def __init__(self, target: Writer, level: int = 3) -> None:
-        self._target = target
-        self._stream = _zstd().ZstdCompressor(level=level)
-
-    def write(self, data: bytes | memoryview, /) -> None:
-        if out := self._stream.compress(data):
-            self._target.write(out)
-
-    def close(self) -> None:
-        """Write what is left."""
-        self._target.write(self._stream.flush())
-
-
-LEVELS = {"gzip": range(4), "zstd": range(1, 20)}
-"""The levels that a compression has; the usual ones are 1 and 3."""
-
-
-def compressing(name: str, target: Writer, level: int) -> "Gzip | Zstd":
-    """Return a writer of a compression by its name."""
-    return Gzip(target, level) if name == "gzip" else Zstd(target, level)
-
-
-def maker(name: str, level: int) -> str:
-    """Return what makes the bytes of a compression what they are: library, version, level."""
-    if name == "gzip":
-        import isal  # noqa: PLC0415
-
-        return f"gzip isal {isal.__version__} level {level}"
-    return f"zstd {_zstd().zstd_version} level {level}"
