@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests import peers
 
 from lamina import compression, packing
-from lamina.packing import LEVELS, PIECE, Recipe, known, packed, usual
+from lamina.packing import LEVELS, PIECE, Recipe, packed, recipe_of, usual
 
 zstd = compression.zstd()
 
@@ -127,13 +127,13 @@ def test_memory_is_bounded() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=str)
 def test_a_recipe_is_known_by_what_is_noted_of_it(recipe: Recipe) -> None:
-    assert known(recipe.maker) == recipe
+    assert recipe_of(recipe.maker) == recipe
 
 
 @pytest.mark.parametrize("maker", ["", "gzip", "gzip isal 0.1 level 1", "lz4 1 level 1", "gzip level", "isal 1 level 1"])
 def test_what_others_made_is_not_known(maker: str) -> None:
-    assert known(maker) is None
-    assert known(Recipe("gzip", 1).maker.replace("level 1", "level 11")) is None
+    assert recipe_of(maker) is None
+    assert recipe_of(Recipe("gzip", 1).maker.replace("level 1", "level 11")) is None
 
 
 def test_pieces_are_usual() -> None:

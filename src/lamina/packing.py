@@ -63,7 +63,7 @@ def usual(name: str, level: int) -> Recipe:
     return Recipe(name, level, name == "zstd" and not zstd().CompressionParameter.nb_workers.bounds()[1])
 
 
-def known(maker: str) -> Recipe | None:
+def recipe_of(maker: str) -> Recipe | None:
     """Return the recipe that was noted as a maker, None where other bytes would come out here."""
     name, *words = maker.split(" ")
     if name not in LEVELS or "level" not in words[:-1]:

@@ -1,11 +1,14 @@
 """Push: the program and Debian's docker-registry; what is not sent, and what goes back as it came."""
 
 import glob
+import gzip
+import io
 import json
 import os
 import pathlib
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +20,7 @@ from tests.remote.servers import Library, Server
 from tests.transfer import samples
 
 from lamina.oci import digest, mediatypes
+from lamina.packing import Recipe, packed
 
 pytestmark = pytest.mark.root
 
@@ -171,6 +175,38 @@ def test_compression_as_asked_for(first: Lamina, store: Stores, registry: Runnin
     second = store("second")
     second("pull", there)
     assert second.json("inspect", there)[0]["Id"] == first.json("inspect", "site:2")[0]["Id"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--compression", "gzip"]], ids=["as it was", "asked for"])
+def test_what_once_went_in_one_piece_goes_so_again(
+    first: Lamina, registry: Running, other: Distribution, flags: list[str]
+) -> None:
+    """What was sent before layers were compressed in pieces has the same digests in another registry."""
+    _tag(first, f"{registry.host}/x/site")
+    first("push", f"{registry.host}/x/site:1")
+    recipe, expected = Recipe("gzip", 1, whole=True), {}
+    forms = glob.glob(f"{first.root}/lamina/index/forms/**", recursive=True)
+    for path in map(pathlib.Path, filter(os.path.isfile, forms)):
+        (form,) = json.loads(path.read_text())
+        piece = subprocess.run(
+            ["curl", "-sf", f"http://{registry.host}/v2/x/site/blobs/{form['descriptor']['digest']}"],
+            capture_output=True,
+            check=True,
+        ).stdout
+        with packed(blob := io.BytesIO(), recipe) as writer:
+            writer.write(gzip.decompress(piece))
+        expected[form["descriptor"]["digest"]] = digest.of(blob.getvalue())
+        form = {
+            "descriptor": {**form["descriptor"], "digest": digest.of(blob.getvalue()), "size": len(blob.getvalue())},
+            "maker": recipe.maker,
+        }
+        path.write_text(json.dumps([form]))
+    sent = [layer["digest"] for layer in _layers(f"{registry.host}/x/site:1")]
+    _tag(first, f"{other.host}/x/site")
+    shutil.rmtree(f"{first.root}/lamina/content")
+    first("push", *flags, f"{other.host}/x/site:1")
+    assert [layer["digest"] for layer in _layers(f"{other.host}/x/site:1")] == [expected[one] for one in sent]
+    assert len(sent) == 2
 
 
 def test_an_image_without_layers(store: Stores, registry: Running) -> None:

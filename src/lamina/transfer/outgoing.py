@@ -21,7 +21,7 @@ from ..oci import digest, mediatypes, reference
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from ..packing import Recipe, known, packed, processors, usual
+from ..packing import Recipe, packed, processors, recipe_of, usual
 from ..remote.registry import Registry
 from ..store.store import Store
 from ..streams import CHUNK, Reader, Verified, copy
@@ -51,7 +51,7 @@ class Compression(msgspec.Struct, frozen=True):
 
     def fits(self, maker: str) -> bool:
         """Tell whether what was made in a way, as it was noted, is what is wanted."""
-        found = known(maker)
+        found = recipe_of(maker)
         return found is not None and found[:2] == self.recipe[:2]
 
 
@@ -112,10 +112,13 @@ class Outgoing:
             if repository.has(form.descriptor):
                 report(Status("Layer already exists", short))
                 return form
-            return self._pushed(repository, form, file, short, report)
+            return self._pushed(repository, form, file, short, report, known=True)
 
-    def _pushed(self, repository: Registry, form: Form, file: BinaryIO, short: str, report: Report) -> Form:
-        repository.push(form.descriptor, _Sent(file, Progress(short, "Pushing", 0, form.descriptor.size), report))
+    def _pushed(
+        self, repository: Registry, form: Form, file: BinaryIO, short: str, report: Report, *, known: bool = False
+    ) -> Form:
+        sent = _Sent(file, Progress(short, "Pushing", 0, form.descriptor.size), report)
+        repository.push(form.descriptor, sent, known=known)
         report(Status("Pushed", short))
         return form
 
@@ -180,7 +183,7 @@ class Outgoing:
 
     def _compressed(self, layer: Layer, file: BinaryIO, forms: list[Form], report: Report) -> Form:
         """Compress a layer into a file: as it was made here before, if that is known and can be done again."""
-        recipe = next(filter(None, (known(form.maker) for form in forms)), self._compression.recipe)
+        recipe = next(filter(None, (recipe_of(form.maker) for form in forms)), self._compression.recipe)
         hashed = _Hashing(file)
         progress = Progress(digest.short(layer.diff_id), "Preparing", 0, self._store.layers.tar_size(layer))
         with packed(hashed, recipe, processors()) as writer, self._store.layers.tar(layer) as stream:
