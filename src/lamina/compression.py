@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 from .errors import DataLoss
-from .streams import CHUNK, Pieces, Reader, Writer
+from .streams import Pieces, Reader, Writer
 
 _MAGICS = {
     b"\x1f\x8b\x08": "gzip",
@@ -20,6 +20,9 @@ _MAGICS = {
 _LONGEST = 6
 _PIECE = 1 << 16
 """Bytes of input at a time: few, as a decompressor copies what it has left at the end of every member."""
+_MOST = 120 << 10
+"""Bytes of output at a time. From 128 KiB on, malloc asks the kernel for new memory each time, which costs a third more
+time than inflating does."""
 _HEADER = _PIECE + 4096
 """More bytes than the headers of a gzip member have, whose extra field may have 64 KiB."""
 
@@ -90,7 +93,7 @@ def _inflate(source: Reader, name: str) -> Iterator[bytes]:
     stream, data = new(), _beginning(b"", source)
     while True:
         try:
-            plain = stream.decompress(data, CHUNK)
+            plain = stream.decompress(data, _MOST)
         except failures as error:
             raise Corrupt(f"{name} stream is damaged: {error}") from error
         if plain:
