@@ -18,13 +18,14 @@ _MAGICS = {
     b"\xfd7zXZ\x00": "xz",
 }
 _LONGEST = 6
-_PIECE = 1 << 16
-"""Bytes of input at a time: few, as a decompressor copies what it has left at the end of every member."""
+READ = 1 << 18
+"""Bytes that are read at a time."""
+_PIECE = (1 << 16) + 4096
+"""Bytes of input at a time. More than the headers of a gzip member have, whose extra field may have 64 KiB, and few, as
+a decompressor copies what it has left at the end of every member."""
 _MOST = 120 << 10
 """Bytes of output at a time. From 128 KiB on, malloc asks the kernel for new memory each time, which costs a third more
 time than inflating does."""
-_HEADER = _PIECE + 4096
-"""More bytes than the headers of a gzip member have, whose extra field may have 64 KiB."""
 
 
 class Corrupt(DataLoss):
@@ -38,7 +39,7 @@ class _Decompressor(Protocol):
     def needs_input(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
+    def decompress(self, data: bytes | memoryview, max_length: int = -1, /) -> bytes: ...
 
 
 def detect(head: bytes) -> str:
@@ -90,35 +91,41 @@ class _Joined:
 
 def _inflate(source: Reader, name: str) -> Iterator[bytes]:
     new, failures = _decompressor(name)
-    stream, data = new(), _beginning(b"", source)
+    stream, data, given = new(), _beginning(memoryview(b""), source), 0
+    part = data[:0]
     while True:
+        if stream.needs_input:
+            if given == len(data):
+                data, given = memoryview(source.read(READ)), 0
+            part = data[given : given + _PIECE]
+            given += len(part)
+            if not part:
+                raise Corrupt(f"{name} stream ends early")
         try:
-            plain = stream.decompress(data, _MOST)
+            plain = stream.decompress(part, _MOST)
         except failures as error:
             raise Corrupt(f"{name} stream is damaged: {error}") from error
+        part = data[:0]
         if plain:
             yield plain
-        data = b""
         if stream.eof:
-            data = _beginning(stream.unused_data, source)
+            data, given = _beginning(data[given - len(stream.unused_data) :], source), 0
             if not data:
                 return
             stream = new()
-        elif stream.needs_input:
-            data = source.read(_PIECE)
-            if not data:
-                raise Corrupt(f"{name} stream ends early")
 
 
-def _beginning(data: bytes, source: Reader) -> bytes:
+def _beginning(data: memoryview, source: Reader) -> memoryview:
     """Return the next member from its first byte, `data` being read already: nothing at the end.
 
     ISA-L reads a header with several optional fields only where it comes in one piece.
     """
-    data = data.lstrip(b"\0")  # padding after the end is allowed
-    while len(data) < _HEADER and (more := source.read(_PIECE)):
-        data = (data + more).lstrip(b"\0")
-    return data
+    if len(data) >= _PIECE and data[0]:
+        return data
+    head = bytes(data).lstrip(b"\0")  # padding after the end is allowed
+    while len(head) < _PIECE and (more := source.read(READ)):
+        head = (head + more).lstrip(b"\0")
+    return memoryview(head)
 
 
 def _decompressor(name: str) -> tuple[Callable[[], _Decompressor], tuple[type[Exception], ...]]:

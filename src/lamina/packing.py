@@ -48,7 +48,7 @@ class Recipe(NamedTuple):
 
     @property
     def maker(self) -> str:
-        """What makes the bytes what they are, to be noted beside them: library, version, level, and whether in pieces."""
+        """What is to be noted beside the bytes, as it makes them what they are: library, version, level, way."""
         if self.name == "gzip":
             import isal  # noqa: PLC0415
 

@@ -140,8 +140,8 @@ class Registry(Source, Target):
     def push(self, descriptor: Descriptor, stream: Reader, *, known: bool = False) -> None:
         """Take content. A blob goes in pieces, and goes on where it broke; ask `has` first, or it is sent again.
 
-        A stream that can seek is read again where a registry loses an upload in the middle. A blob that is `known` to be
-        what the descriptor says, as it was just hashed, is hashed by the registry alone.
+        A stream that can seek is read again where a registry loses an upload in the middle. A blob that is `known` to
+        be what the descriptor says, as it was just hashed, is hashed by the registry alone.
 
         Raises:
             DigestMismatch: the stream is not what the descriptor says; nothing is kept.

@@ -63,8 +63,7 @@ class Upload:
             raise InvalidAnswer(f"{what}: the registry begins an upload and does not say where")
 
     def send(self, descriptor: Descriptor, stream: Reader, size: int, *, known: bool = False) -> None:
-        """Send a whole blob in pieces of `size` bytes; the last one goes when all bytes are verified, or `known` to be
-        what the descriptor says.
+        """Send a whole blob in pieces of `size` bytes; the last goes when all are verified, unless `known`.
 
         Raises:
             DigestMismatch: the stream is not what the descriptor says; the registry keeps nothing.
