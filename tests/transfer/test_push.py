@@ -161,6 +161,18 @@ def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, regist
     assert second("push", name).stdout.count("Layer already exists") == 3
 
 
+def test_drivers_compress_alike(first: Lamina, registry: Running, tmp_path: pathlib.Path) -> None:
+    name = f"{registry.host}/x/site:2"
+    tars = Lamina(str(tmp_path / "tars"), env={"LAMINA_STORAGE_DRIVER": "erofs"})
+    with open(tmp_path / "archive", "wb") as file:
+        first("save", "site:1", "site:2", output=file)
+    tars("load", "-q", "-i", str(tmp_path / "archive"))
+    for lamina in (first, tars):
+        _tag(lamina, name)
+    first("push", name)
+    assert tars("push", name).stdout.count("Layer already exists") == 3
+
+
 @pytest.mark.parametrize(("name", "level"), [("zstd", ""), ("zstd", "7"), ("gzip", "3"), ("", "0")])
 def test_compression_as_asked_for(first: Lamina, store: Stores, registry: Running, name: str, level: str) -> None:
     there = f"{registry.host}/x/site:2"

@@ -233,7 +233,7 @@ class _Incoming:
 
     def _shared(self, verified: Reader, descriptor: Descriptor) -> contextlib.AbstractContextManager[Reader]:
         """Have a blob read and hashed by one thread and inflated by another, if the others leave a processor idle."""
-        if descriptor.size * len(os.sched_getaffinity(0)) < self._total:
+        if descriptor.size * len(os.sched_getaffinity(0)) <= self._total:
             return contextlib.nullcontext(verified)
         return Ahead(verified, size=READ)
 
