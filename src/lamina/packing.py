@@ -22,12 +22,12 @@ LEVELS = {"gzip": range(4), "zstd": range(1, 20)}
 """The levels that a compression has; the usual ones are 1 and 3."""
 
 PIECE = 1 << 20
-"""Bytes that are deflated by themselves: part of what makes the compressed bytes what they are, like `_JOB`."""
+"""Bytes that are deflated by themselves: part of what makes the compressed bytes what they are, like the jobs of zstd."""
 
 _IN_PIECES = " in pieces"
-_JOB = 4 << 20
-_MOST_THREADS = 8
-"""More would wait for who reads and hashes."""
+_JOB, _OVERLAP = 2 << 20, 9  # a job of zstd sees a whole window of what is before it
+_MOST_THREADS = 4
+"""More would wait for the one that reads and hashes."""
 
 _HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # deflated; no name and no time; made on no system in particular
 _END = b"\x03\0"  # a last block without content
@@ -82,7 +82,7 @@ def processors() -> int:
 def packed(target: Writer, recipe: Recipe, threads: int = 1) -> Iterator[Writer]:
     """Compress what a block writes into `target`, which stays open; the stream's end is written if the block ends well.
 
-    At most two pieces a thread are in memory. No thread is left, however the block ends.
+    At most one piece a thread and one more are in memory. No thread is left, however the block ends.
     """
     if recipe.name == "zstd":
         frame = _Zstd(target, recipe, threads)
@@ -107,7 +107,7 @@ class _Zstd:
         kind = library.CompressionParameter
         options = {kind.compression_level: recipe.level}
         if not recipe.whole:
-            options |= {kind.nb_workers: threads, kind.job_size: _JOB}
+            options |= {kind.nb_workers: threads, kind.job_size: _JOB, kind.overlap_log: _OVERLAP}
         self._target = target
         self._stream = library.ZstdCompressor(options=options)
 
@@ -122,7 +122,7 @@ class _Zstd:
 class _Piece(NamedTuple):
     size: int
     checksum: int
-    deflated: bytes
+    deflated: tuple[bytes, bytes]
 
 
 class _Pieces:
@@ -172,7 +172,8 @@ class _Pieces:
 
         self._checksum = isal_zlib.crc32_combine(self._checksum, piece.checksum, piece.size)
         self._size += piece.size
-        self._target.write(piece.deflated)
+        for part in piece.deflated:
+            self._target.write(part)
 
 
 def _deflated(data: memoryview, level: int) -> _Piece:
@@ -180,7 +181,7 @@ def _deflated(data: memoryview, level: int) -> _Piece:
     from isal import isal_zlib  # noqa: PLC0415
 
     stream = isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15)
-    deflated = stream.compress(data) + stream.flush(isal_zlib.Z_FULL_FLUSH)
+    deflated = stream.compress(data), stream.flush(isal_zlib.Z_FULL_FLUSH)
     return _Piece(len(data), isal_zlib.crc32(data), deflated)
 
 
@@ -193,12 +194,12 @@ class _Turns:
         self._waiting: deque[Future[_Piece]] = deque()
 
     def add(self, work: Callable[[], _Piece]) -> Iterator[_Piece]:
-        """Begin some work; yield what is done and has its turn, so that at most two pieces a thread wait."""
+        """Begin some work; yield what is done and has its turn, and wait for that where all threads have work."""
         if self._pool is None:
             yield work()
             return
         self._waiting.append(self._pool.submit(work))
-        while self._waiting and (len(self._waiting) >= 2 * self._most or self._waiting[0].done()):
+        while self._waiting and (len(self._waiting) > self._most or self._waiting[0].done()):
             yield self._waiting.popleft().result()
 
     def all(self) -> Iterator[_Piece]:
