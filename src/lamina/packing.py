@@ -22,7 +22,7 @@ LEVELS = {"gzip": range(4), "zstd": range(1, 20)}
 """The levels that a compression has; the usual ones are 1 and 3."""
 
 PIECE = 1 << 20
-"""Bytes that are deflated by themselves: part of what makes the compressed bytes what they are, like the jobs of zstd."""
+"""Bytes that are deflated by themselves. Other bytes would come out with another number, as with other jobs of zstd."""
 
 _IN_PIECES = " in pieces"
 _JOB, _OVERLAP = 2 << 20, 9  # a job of zstd sees a whole window of what is before it
