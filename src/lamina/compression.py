@@ -69,7 +69,7 @@ def decompressed(source: Reader) -> Reader:
     Raises:
         Corrupt: from `read`, when the stream is damaged or ends early.
     """
-    head, whole = peek(source)
+    head, whole = peek(_Joined(source.read(READ), source))  # a read of a few bytes is a step of its own to all below
     name = detect(head)
     return Pieces(_inflate(whole, name)) if name else whole
 
