@@ -21,7 +21,7 @@ from lamina import compression
 from lamina.compression import Corrupt, Gzip, decompressed, detect
 from lamina.streams import CHUNK, Reader, chunks, copy
 
-zstd = compression._zstd()
+zstd = compression.zstd()
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,

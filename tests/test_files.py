@@ -211,3 +211,15 @@ def test_a_large_file_goes_to_the_disk_as_it_grows(tmp_path: Path) -> None:
         assert path.read_bytes() == b"old"
     assert (path.stat().st_size, stat.S_IMODE(path.stat().st_mode)) == (size, 0o640)
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_eager_file_is_new_and_whole(tmp_path: Path) -> None:
+    path, size = tmp_path / "file", (files.EAGER << 1) + 5
+    with files.eager(str(path)) as file:
+        for at in range(0, size, 1 << 20):
+            file.write(b"x" * min(1 << 20, size - at))
+        assert file.tell() == size
+    assert path.read_bytes() == b"x" * size
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        files.eager(str(path))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 from .errors import DataLoss
-from .streams import CHUNK, Pieces, Reader, Writer
+from .streams import Pieces, Reader, Writer
 
 _MAGICS = {
     b"\x1f\x8b\x08": "gzip",
@@ -18,10 +18,14 @@ _MAGICS = {
     b"\xfd7zXZ\x00": "xz",
 }
 _LONGEST = 6
-_PIECE = 1 << 16
-"""Bytes of input at a time: few, as a decompressor copies what it has left at the end of every member."""
-_HEADER = _PIECE + 4096
-"""More bytes than the headers of a gzip member have, whose extra field may have 64 KiB."""
+READ = 1 << 18
+"""Bytes that are read at a time."""
+_PIECE = (1 << 16) + 4096
+"""Bytes of input at a time. More than the headers of a gzip member have, whose extra field may have 64 KiB, and few, as
+a decompressor copies what it has left at the end of every member."""
+_MOST = 120 << 10
+"""Bytes of output at a time. From 128 KiB on, malloc asks the kernel for new memory each time, which costs a third more
+time than inflating does."""
 
 
 class Corrupt(DataLoss):
@@ -35,7 +39,7 @@ class _Decompressor(Protocol):
     def needs_input(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1, /) -> bytes: ...
+    def decompress(self, data: bytes | memoryview, max_length: int = -1, /) -> bytes: ...
 
 
 def detect(head: bytes) -> str:
@@ -65,7 +69,7 @@ def decompressed(source: Reader) -> Reader:
     Raises:
         Corrupt: from `read`, when the stream is damaged or ends early.
     """
-    head, whole = peek(source)
+    head, whole = peek(_Joined(source.read(READ), source))  # a read of a few bytes is a step of its own to all below
     name = detect(head)
     return Pieces(_inflate(whole, name)) if name else whole
 
@@ -87,35 +91,41 @@ class _Joined:
 
 def _inflate(source: Reader, name: str) -> Iterator[bytes]:
     new, failures = _decompressor(name)
-    stream, data = new(), _beginning(b"", source)
+    stream, data, given = new(), _beginning(memoryview(b""), source), 0
+    part = data[:0]
     while True:
+        if stream.needs_input:
+            if given == len(data):
+                data, given = memoryview(source.read(READ)), 0
+            part = data[given : given + _PIECE]
+            given += len(part)
+            if not part:
+                raise Corrupt(f"{name} stream ends early")
         try:
-            plain = stream.decompress(data, CHUNK)
+            plain = stream.decompress(part, _MOST)
         except failures as error:
             raise Corrupt(f"{name} stream is damaged: {error}") from error
+        part = data[:0]
         if plain:
             yield plain
-        data = b""
         if stream.eof:
-            data = _beginning(stream.unused_data, source)
+            data, given = _beginning(data[given - len(stream.unused_data) :], source), 0
             if not data:
                 return
             stream = new()
-        elif stream.needs_input:
-            data = source.read(_PIECE)
-            if not data:
-                raise Corrupt(f"{name} stream ends early")
 
 
-def _beginning(data: bytes, source: Reader) -> bytes:
+def _beginning(data: memoryview, source: Reader) -> memoryview:
     """Return the next member from its first byte, `data` being read already: nothing at the end.
 
     ISA-L reads a header with several optional fields only where it comes in one piece.
     """
-    data = data.lstrip(b"\0")  # padding after the end is allowed
-    while len(data) < _HEADER and (more := source.read(_PIECE)):
-        data = (data + more).lstrip(b"\0")
-    return data
+    if len(data) >= _PIECE and data[0]:
+        return data
+    head = bytes(data).lstrip(b"\0")  # padding after the end is allowed
+    while len(head) < _PIECE and (more := source.read(READ)):
+        head = (head + more).lstrip(b"\0")
+    return memoryview(head)
 
 
 def _decompressor(name: str) -> tuple[Callable[[], _Decompressor], tuple[type[Exception], ...]]:
@@ -126,8 +136,8 @@ def _decompressor(name: str) -> tuple[Callable[[], _Decompressor], tuple[type[Ex
         failure = cast(type[Exception], igzip_lib.error)  # the stub calls it an instance
         return lambda: igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP), (failure, EOFError)
     if name == "zstd":
-        zstd = _zstd()
-        return zstd.ZstdDecompressor, (zstd.ZstdError, EOFError)
+        library = zstd()
+        return library.ZstdDecompressor, (library.ZstdError, EOFError)
     if name == "bzip2":
         import bz2  # noqa: PLC0415
 
@@ -137,12 +147,13 @@ def _decompressor(name: str) -> tuple[Callable[[], _Decompressor], tuple[type[Ex
     return lzma.LZMADecompressor, (lzma.LZMAError, EOFError)
 
 
-def _zstd() -> Any:
+def zstd() -> Any:
+    """Return the module that does zstd: the standard library's, or the one that stands in for it."""
     try:
-        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - Python 3.14
+        from compression import zstd as library  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - Python 3.14
     except ImportError:
-        from backports import zstd  # noqa: PLC0415
-    return zstd
+        from backports import zstd as library  # noqa: PLC0415
+    return library
 
 
 class Gzip:
@@ -164,40 +175,3 @@ class Gzip:
     def close(self) -> None:
         """Write what is left and the trailer."""
         self._target.write(self._stream.flush())
-
-
-class Zstd:
-    """A writer that makes one zstd frame; see `Gzip` for the rest.
-
-    The bytes depend only on the input, the level (1 to 19) and the version of libzstd.
-    """
-
-    def __init__(self, target: Writer, level: int = 3) -> None:
-        self._target = target
-        self._stream = _zstd().ZstdCompressor(level=level)
-
-    def write(self, data: bytes | memoryview, /) -> None:
-        if out := self._stream.compress(data):
-            self._target.write(out)
-
-    def close(self) -> None:
-        """Write what is left."""
-        self._target.write(self._stream.flush())
-
-
-LEVELS = {"gzip": range(4), "zstd": range(1, 20)}
-"""The levels that a compression has; the usual ones are 1 and 3."""
-
-
-def compressing(name: str, target: Writer, level: int) -> "Gzip | Zstd":
-    """Return a writer of a compression by its name."""
-    return Gzip(target, level) if name == "gzip" else Zstd(target, level)
-
-
-def maker(name: str, level: int) -> str:
-    """Return what makes the bytes of a compression what they are: library, version, level."""
-    if name == "gzip":
-        import isal  # noqa: PLC0415
-
-        return f"gzip isal {isal.__version__} level {level}"
-    return f"zstd {_zstd().zstd_version} level {level}"

@@ -64,8 +64,13 @@ def replace(path: str, data: bytes, mode: int = 0o644) -> None:
         file.write(data)
 
 
+def eager(path: str, mode: int = 0o600) -> BinaryIO:
+    """Open a new file to write, whose bytes are on their way to the disk long before somebody waits for them."""
+    return io.BufferedWriter(_Eager(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "w"))
+
+
 class _Eager(io.FileIO):
-    """A file whose bytes are on their way to the disk long before somebody waits for them."""
+    """A file that sends its bytes on their way to the disk."""
 
     _new = 0
 

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from tests.hostile.corpus import extension, record
 
-from lamina.compression import _zstd
+from lamina.compression import zstd
 from lamina.tar.header import DIRECTORY, HARDLINK, Entry, blocks
 
 _END = bytes(1024)
@@ -94,7 +94,7 @@ def write(made: Iterable[bytes], file: BinaryIO, compress: str = "") -> None:
         with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1) as out:
             out.writelines(made)
     elif compress == "zstd":
-        stream = _zstd().ZstdCompressor()
+        stream = zstd().ZstdCompressor()
         file.writelines(stream.compress(one) for one in made)
         file.write(stream.flush())
     else:

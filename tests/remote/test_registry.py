@@ -21,6 +21,7 @@ from tests.samples import Sample
 from lamina.content import copying
 from lamina.content.contract import ContentNotFound
 from lamina.content.memory import Memory
+from lamina.errors import LaminaError
 from lamina.oci import codec, digest, mediatypes
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import Descriptor, Index, Manifest
@@ -94,6 +95,15 @@ def test_wrong_bytes_are_not_sent(place: Registry, data: bytes) -> None:
     with pytest.raises(DigestMismatch):
         place.push(descriptor, io.BytesIO(data))
     assert not place.has(descriptor)
+
+
+def test_what_is_known_is_checked_by_the_registry_alone(place: Registry) -> None:
+    right, wrong = (Descriptor("text/plain", digest.of(data), 5) for data in (b"known", b"other"))
+    place.push(right, io.BytesIO(b"known"), known=True)
+    assert pull(place, right) == b"known"
+    with pytest.raises(LaminaError, match="digest"):
+        place.push(wrong, io.BytesIO(b"known"), known=True)
+    assert not place.has(wrong)
 
 
 def test_sha512(place: Registry) -> None:

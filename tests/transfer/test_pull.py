@@ -23,7 +23,7 @@ from tests.transfer import samples
 from lamina.content.contract import ContentNotFound
 from lamina.engine import Engine
 from lamina.errors import InvalidArgument
-from lamina.events import Event, Status
+from lamina.events import Event, Progress, Status
 from lamina.oci import codec, digest, mediatypes
 from lamina.oci.manifest import Index
 from lamina.oci.platform import host
@@ -521,6 +521,24 @@ def test_layers_come_together_beside_threads(tmp_path: pathlib.Path) -> None:
     with Server(library) as server, Engine(str(tmp_path / "store"), "overlay2", connect=connect) as engine:
         assert engine.pull(f"{server.host}/a/b:1")[0].image_id == sample.image_id
         assert not list(engine.check())
+
+
+@pytest.mark.parametrize(("layers", "size"), [(1, 5_000_000), (60, 100_000)])
+def test_one_that_outlasts_the_others_is_shared(tmp_path: pathlib.Path, layers: int, size: int) -> None:
+    """One thread reads and hashes it, another one inflates it; where there are many, one does both."""
+    library, most = Library(), 0
+    samples.fill(library, *samples.layers(*[size] * layers))
+
+    def hear(event: Event) -> None:
+        nonlocal most
+        if isinstance(event, Progress):
+            most = max(most, sum(thread.name.endswith("(_fill)") for thread in threading.enumerate()))
+
+    connect = lambda: Client(Settings(certificates=""))  # noqa: E731
+    with Server(library) as server, Engine(str(tmp_path / "store"), "vfs", hear, connect=connect) as engine:
+        engine.pull(f"{server.host}/a/b:1")
+        assert not list(engine.check())
+    assert most == (2 if layers < len(os.sched_getaffinity(0)) else 1)
 
 
 @pytest.mark.overlay

@@ -1,15 +1,18 @@
 """Push: the program and Debian's docker-registry; what is not sent, and what goes back as it came."""
 
 import glob
+import gzip
+import io
 import json
 import os
 import pathlib
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests import peers
+from tests import peers, tars
 from tests.cli.place import Lamina
 from tests.peers import skopeo
 from tests.registry.distribution import PASSWORD, USER, Distribution, Running
@@ -17,6 +20,7 @@ from tests.remote.servers import Library, Server
 from tests.transfer import samples
 
 from lamina.oci import digest, mediatypes
+from lamina.packing import Recipe, packed
 
 pytestmark = pytest.mark.root
 
@@ -157,6 +161,21 @@ def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, regist
     assert second("push", name).stdout.count("Layer already exists") == 3
 
 
+def test_drivers_compress_alike(store: Stores, registry: Running, tmp_path: pathlib.Path) -> None:
+    """They read a layer in other steps."""
+    name = f"{registry.host}/x/large:1"
+    archive = str(tmp_path / "archive")
+    files = [tars.file(f"file{seed}", samples.noise(seed, 300_000) * 4) for seed in range(3)]
+    first, second = store("first"), Lamina(str(tmp_path / "tars"), env={"LAMINA_STORAGE_DRIVER": "erofs"})
+    with first.engine() as engine, engine.edit(created=0) as edit:
+        edit.append(io.BytesIO(tars.tar(*files)), "large")
+        edit.commit(name)
+    first("save", "-o", archive, name)
+    second("load", "-q", "-i", archive)
+    first("push", name)
+    assert second("push", name).stdout.count("Layer already exists") == 1
+
+
 @pytest.mark.parametrize(("name", "level"), [("zstd", ""), ("zstd", "7"), ("gzip", "3"), ("", "0")])
 def test_compression_as_asked_for(first: Lamina, store: Stores, registry: Running, name: str, level: str) -> None:
     there = f"{registry.host}/x/site:2"
@@ -171,6 +190,38 @@ def test_compression_as_asked_for(first: Lamina, store: Stores, registry: Runnin
     second = store("second")
     second("pull", there)
     assert second.json("inspect", there)[0]["Id"] == first.json("inspect", "site:2")[0]["Id"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--compression", "gzip"]], ids=["as it was", "asked for"])
+def test_what_once_went_in_one_piece_goes_so_again(
+    first: Lamina, registry: Running, other: Distribution, flags: list[str]
+) -> None:
+    """What was sent before layers were compressed in pieces has the same digests in another registry."""
+    _tag(first, f"{registry.host}/x/site")
+    first("push", f"{registry.host}/x/site:1")
+    recipe, expected = Recipe("gzip", 1, whole=True), {}
+    forms = glob.glob(f"{first.root}/lamina/index/forms/**", recursive=True)
+    for path in map(pathlib.Path, filter(os.path.isfile, forms)):
+        (form,) = json.loads(path.read_text())
+        piece = subprocess.run(
+            ["curl", "-sf", f"http://{registry.host}/v2/x/site/blobs/{form['descriptor']['digest']}"],
+            capture_output=True,
+            check=True,
+        ).stdout
+        with packed(blob := io.BytesIO(), recipe) as writer:
+            writer.write(gzip.decompress(piece))
+        expected[form["descriptor"]["digest"]] = digest.of(blob.getvalue())
+        form = {
+            "descriptor": {**form["descriptor"], "digest": digest.of(blob.getvalue()), "size": len(blob.getvalue())},
+            "maker": recipe.maker,
+        }
+        path.write_text(json.dumps([form]))
+    sent = [layer["digest"] for layer in _layers(f"{registry.host}/x/site:1")]
+    _tag(first, f"{other.host}/x/site")
+    shutil.rmtree(f"{first.root}/lamina/content")
+    first("push", *flags, f"{other.host}/x/site:1")
+    assert [layer["digest"] for layer in _layers(f"{other.host}/x/site:1")] == [expected[one] for one in sent]
+    assert len(sent) == 2
 
 
 def test_an_image_without_layers(store: Stores, registry: Running) -> None:

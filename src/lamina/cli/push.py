@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, shell: Shell) -> int:
 
 
 def _compression(options: argparse.Namespace) -> "Compression":
-    from ..compression import LEVELS
+    from ..packing import LEVELS
     from ..transfer.outgoing import Compression
 
     name, level = options.compression, options.compression_level

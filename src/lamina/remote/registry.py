@@ -137,10 +137,11 @@ class Registry(Source, Target):
         except ContentNotFound:
             return None
 
-    def push(self, descriptor: Descriptor, stream: Reader) -> None:
+    def push(self, descriptor: Descriptor, stream: Reader, *, known: bool = False) -> None:
         """Take content. A blob goes in pieces, and goes on where it broke; ask `has` first, or it is sent again.
 
-        A stream that can seek is read again where a registry loses an upload in the middle.
+        A stream that can seek is read again where a registry loses an upload in the middle. A blob that is `known` to
+        be what the descriptor says, as it was just hashed, is hashed by the registry alone.
 
         Raises:
             DigestMismatch: the stream is not what the descriptor says; nothing is kept.
@@ -152,7 +153,7 @@ class Registry(Source, Target):
             verified = Verified(stream, digest.parse(descriptor.digest), descriptor.size, what)
             self.publish(descriptor, read_small(verified, codec.LIMIT, what))
         else:
-            self._upload(descriptor, stream)
+            self._upload(descriptor, stream, known=known)
 
     def publish(self, descriptor: Descriptor, raw: bytes, name: str = "") -> None:
         """Take a manifest or an index, and give it a name if one is given; all that it points to is there already.
@@ -236,12 +237,12 @@ class Registry(Source, Target):
         take = lambda answer: self._received(answer, name, what)  # noqa: E731
         return self._asking.read("GET", f"manifests/{name}", what, take, {"Accept": _ACCEPT})
 
-    def _upload(self, descriptor: Descriptor, stream: Reader) -> None:
+    def _upload(self, descriptor: Descriptor, stream: Reader, *, known: bool) -> None:
         start = stream.tell() if isinstance(stream, io.IOBase) and stream.seekable() else None
         for attempt in range(1, self._client.settings.attempts + 1):
             upload = self._begun.pop(descriptor.digest, None) or self._begin(descriptor)
             try:
-                return upload.send(descriptor, stream, self._client.settings.piece)
+                return upload.send(descriptor, stream, self._client.settings.piece, known=known)
             except UploadLost:
                 if self.has(descriptor):
                     return None

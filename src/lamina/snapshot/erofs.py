@@ -17,7 +17,7 @@ from ..erofs.reader import Image as ErofsImage
 from ..erofs.reader import ImageDamaged
 from ..erofs.writer import Writer
 from ..errors import DataLoss
-from ..files import fsync, is_want, open_regular, remove_tree, replace, replacing, syncfs
+from ..files import eager, fsync, is_want, open_regular, remove_tree, replace, replacing, syncfs
 from ..filetree.layertree import LayerTree
 from ..filetree.settling import has_to_settle, is_settled, settle
 from ..filetree.spare import Spare, digest
@@ -64,7 +64,7 @@ class Erofs(Driver):
     def apply(self, snapshot: str, stream: Stream, recorder: Recorder | None = None) -> Applied:
         with _told(), self._spare(snapshot, fresh=True) as spare:
             tree = LayerTree(spare)
-            with open(self._paths.file(snapshot, TAR), "xb", opener=_private) as file:
+            with eager(self._paths.file(snapshot, TAR)) as file:
                 tree.read(Reader(Tee(stream, file)))
                 size = file.tell()
             self._write_image(snapshot, tree.finish(size))

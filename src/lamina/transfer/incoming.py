@@ -6,10 +6,11 @@ earlier try is read first. Who needs a layer that another process brings in wait
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..compression import Corrupt, decompressed
+from ..compression import READ, Corrupt, decompressed
 from ..errors import DataLoss, InvalidArgument, NotSupported, ResourceExhausted
 from ..events import Problem, Progress, Report, Status
 from ..layers.layers import Claim, Layer, Pending
@@ -18,6 +19,7 @@ from ..oci import digest
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
+from ..readahead import Ahead
 from ..remote.answers import MirrorLied
 from ..store.store import Store
 from ..streams import DigestMismatch, Reader, Verified, chunks
@@ -140,6 +142,7 @@ class _Incoming:
         self._missing = missing
         self._held = held
         self._report = report
+        self._total = sum({layer.descriptor.digest: layer.descriptor.size for layer in missing}.values())
         self._claims: list[Claim] = []
         self._unpacked: dict[int, Pending] = {}
         self._placed: list[Pending] = []
@@ -215,17 +218,24 @@ class _Incoming:
             action = "Extracting" if begin >= descriptor.size else "Downloading"
             watched = _Watched(stream, Progress(short, action, 0, descriptor.size), report)
             verified = Verified(watched, descriptor.digest, descriptor.size, what)
-            try:
-                pending = self._layers.prepare(self._lease, decompressed(verified), below, claim)
-            except (InvalidArgument, NotSupported, Corrupt):
-                _read_out(verified)  # what cannot be unpacked is mostly not what it should be
-                raise
-            try:
-                _read_out(verified)  # what follows the layer in its blob is verified, too
-            except BaseException:
-                self._layers.discard(self._lease, pending)
-                raise
-            return pending
+            with self._shared(verified, descriptor) as blob:
+                try:
+                    pending = self._layers.prepare(self._lease, decompressed(blob), below, claim)
+                except (InvalidArgument, NotSupported, Corrupt):
+                    _read_out(blob)  # what cannot be unpacked is mostly not what it should be
+                    raise
+                try:
+                    _read_out(blob)  # what follows the layer in its blob is verified, too
+                except BaseException:
+                    self._layers.discard(self._lease, pending)
+                    raise
+                return pending
+
+    def _shared(self, verified: Reader, descriptor: Descriptor) -> contextlib.AbstractContextManager[Reader]:
+        """Have a blob read and hashed by one thread and inflated by another, if the others leave a processor idle."""
+        if descriptor.size * len(os.sched_getaffinity(0)) <= self._total:
+            return contextlib.nullcontext(verified)
+        return Ahead(verified, size=READ)
 
     @contextlib.contextmanager
     def _opened(self, descriptor: Descriptor, begin: int, report: Report) -> Iterator[Reader]:

@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 import msgspec
 
-from ..compression import compressing, maker
 from ..errors import LaminaError
 from ..events import Progress, Report, Status
 from ..images.distribution import Form, Origin, seal
@@ -22,6 +21,7 @@ from ..oci import digest, mediatypes, reference
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
+from ..packing import Recipe, packed, processors, recipe_of, usual
 from ..remote.registry import Registry
 from ..store.store import Store
 from ..streams import CHUNK, Reader, Verified, copy
@@ -44,14 +44,15 @@ class Compression(msgspec.Struct, frozen=True):
     level: int | None = None
 
     @property
-    def maker(self) -> str:
-        """What makes the bytes; nothing where any form will do."""
-        return maker(self.name, self.chosen) if self.name else ""
+    def recipe(self) -> Recipe:
+        """How that is done; where no level was asked for, with the usual one."""
+        name = self.name or "gzip"
+        return usual(name, self.level if self.level is not None else _LEVELS[name])
 
-    @property
-    def chosen(self) -> int:
-        """The level, if none was asked for the usual one."""
-        return self.level if self.level is not None else _LEVELS[self.name or "gzip"]
+    def fits(self, maker: str) -> bool:
+        """Tell whether what was made in a way, as it was noted, is what is wanted."""
+        found = recipe_of(maker)
+        return found is not None and found[:2] == self.recipe[:2]
 
 
 class Outgoing:
@@ -111,10 +112,13 @@ class Outgoing:
             if repository.has(form.descriptor):
                 report(Status("Layer already exists", short))
                 return form
-            return self._pushed(repository, form, file, short, report)
+            return self._pushed(repository, form, file, short, report, known=True)
 
-    def _pushed(self, repository: Registry, form: Form, file: BinaryIO, short: str, report: Report) -> Form:
-        repository.push(form.descriptor, _Sent(file, Progress(short, "Pushing", 0, form.descriptor.size), report))
+    def _pushed(
+        self, repository: Registry, form: Form, file: BinaryIO, short: str, report: Report, *, known: bool = False
+    ) -> Form:
+        sent = _Sent(file, Progress(short, "Pushing", 0, form.descriptor.size), report)
+        repository.push(form.descriptor, sent, known=known)
         report(Status("Pushed", short))
         return form
 
@@ -122,7 +126,7 @@ class Outgoing:
         """Return the forms of a layer that may be, the best first: its manifest's, those that this place has had."""
         noted = self._store.distribution.forms(diff_id)[::-1]
         if self._compression.name:
-            return [form for form in noted if form.maker == self._compression.maker]
+            return [form for form in noted if self._compression.fits(form.maker)]
         origins = self._store.distribution.origins(diff_id)[::-1]
         here = {origin.digest for origin in origins if origin.repository == self._target.name}
         dockers = [Form(Descriptor(mediatypes.DOCKER_LAYER_GZIP, origin.digest, _UNKNOWN)) for origin in origins]
@@ -179,16 +183,13 @@ class Outgoing:
 
     def _compressed(self, layer: Layer, file: BinaryIO, forms: list[Form], report: Report) -> Form:
         """Compress a layer into a file: as it was made here before, if that is known and can be done again."""
-        name = self._compression.name or "gzip"
-        level = self._compression.chosen
+        recipe = next(filter(None, (recipe_of(form.maker) for form in forms)), self._compression.recipe)
         hashed = _Hashing(file)
-        writer = compressing(name, hashed, level)
-        total = self._store.layers.tar_size(layer)
-        with self._store.layers.tar(layer) as stream:
-            copy(_Counted(stream, Progress(digest.short(layer.diff_id), "Preparing", 0, total), report), writer)
-        writer.close()
+        progress = Progress(digest.short(layer.diff_id), "Preparing", 0, self._store.layers.tar_size(layer))
+        with packed(hashed, recipe, processors()) as writer, self._store.layers.tar(layer) as stream:
+            copy(_Counted(stream, progress, report), writer)
         file.seek(0)
-        return Form(Descriptor(_TYPES[name], hashed.digest, hashed.count), maker(name, level))
+        return Form(Descriptor(_TYPES[recipe.name], hashed.digest, hashed.count), recipe.maker)
 
 
 def _there(repository: Registry, form: Form) -> Form | None:

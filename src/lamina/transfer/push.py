@@ -178,6 +178,7 @@ def _sent(
     secrets = places.secrets(name)
     outgoing = Outgoing(store, places, name, compression, own, secrets)
     forms: dict[Digest, Form] = {}
+    layers = sorted(layers, key=lambda layer: -layer.size)  # the largest first, so that the processes end together
     send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
     for number, form in crew(len(layers), send, Form, PROCESSES, report, places.cancel):
         forms[layers[number].diff_id] = form
