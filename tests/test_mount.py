@@ -15,7 +15,8 @@ from lamina import mount
 from lamina.erofs.directory import Folder, Meta
 from lamina.erofs.layout import Device
 from lamina.erofs.writer import Writer
-from lamina.mount import Image, Mount, MountFailed, Namespace, attach, detached
+from lamina.mount import Image, Mount, MountFailed, attach, detached
+from lamina.namespaces import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -218,7 +219,8 @@ def _interrupt() -> None:
 
 DENIED = """
 import sys
-from lamina.mount import Image, Mount, MountDenied, Namespace, detached
+from lamina.mount import Image, Mount, detached
+from lamina.namespaces import MountDenied, Namespace
 
 for attempt in (lambda: detached(Mount(sys.argv[1], ("high", "low"))), Namespace().__enter__):
     try:

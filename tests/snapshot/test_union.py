@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamina.mount import Mount, Namespace, attach, detached
+from lamina.mount import Mount, attach, detached
+from lamina.namespaces import Namespace
 from lamina.snapshot import probe
 from lamina.snapshot.union import Union
 

@@ -4,8 +4,6 @@ It notes the end, removes what goes with it, and starts again what is to be. Its
 ends, and the next command finds a container whose conmon is gone.
 """
 
-import contextlib
-import ctypes
 import os
 import sys
 
@@ -15,8 +13,6 @@ from ..store.store import Store
 from .detached import restart_after, settle
 from .life import Containers
 
-_MNT_DETACH = 2
-
 
 def main() -> None:
     """Do it; the exit status is 1 if somebody else has to."""
@@ -24,19 +20,13 @@ def main() -> None:
     store = Store(root, driver)
     containers = Containers(store, run_root, runtime)
     store.recoverers.append(containers.recover)
-    _leave(os.path.join(bundle.folder(run_root, container), "rootfs"))
+    bundle.leave(run_root, container)  # this namespace is the container's, and may be that of its next start
     try:
         delay = settle(containers, container, os.getppid())
         if delay is not None:
             restart_after(containers, container, delay)
     except LaminaError:
         sys.exit(1)
-
-
-def _leave(rootfs: str) -> None:
-    """Unmount the tree: this namespace is the container's, and may be that of its next start."""
-    with contextlib.suppress(OSError):
-        ctypes.CDLL(None).umount2(os.fsencode(rootfs), _MNT_DETACH)
 
 
 if __name__ == "__main__":
