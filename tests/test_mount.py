@@ -9,12 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests import traces
+from tests import mountable, traces
 
 from lamina import mount
-from lamina.erofs.directory import Folder, Meta
-from lamina.erofs.layout import Device
-from lamina.erofs.writer import Writer
 from lamina.mount import Image, Mount, MountFailed, attach, detached
 from lamina.namespaces import Namespace
 
@@ -109,15 +106,8 @@ def test_hundreds_of_layers(home: Path) -> None:
 @pytest.fixture
 def imaged(home: Path) -> Mount:
     """A mount of two images and a directory, the topmost; an image's contents lie in another file."""
-    for number in range(2):
-        (home / f"{number}.tar").write_bytes((b"content %d" % number).ljust(512))
-        writer, root = Writer(), Folder(Meta())
-        node = writer.file(Meta(), 9, 0)
-        root.names |= {b"%d" % number: node, b"b": node, b"c": node}
-        writer.finish(root, [Device(1)])
-        with open(home / f"{number}.erofs", "wb") as file:
-            writer.write(file)
-    return Mount(str(home), ("high", Image("1.erofs", ("1.tar",)), Image("0.erofs", ("0.tar",))), "upper", "work")
+    lowers = ("high", mountable.image(home, 1), mountable.image(home, 0))
+    return Mount(str(home), lowers, "upper", "work")
 
 
 IMAGED = {"0": "content 0", "1": "content 1", "b": "high", "c": "content 1"}

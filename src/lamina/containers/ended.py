@@ -4,9 +4,11 @@ It notes the end, removes what goes with it, and starts again what is to be. Its
 ends, and the next command finds a container whose conmon is gone.
 """
 
+import contextlib
 import os
 import sys
 
+from .. import sharing
 from ..errors import LaminaError
 from ..runtime import bundle
 from ..store.store import Store
@@ -21,6 +23,8 @@ def main() -> None:
     containers = Containers(store, run_root, runtime)
     store.recoverers.append(containers.recover)
     bundle.leave(run_root, container)  # this namespace is the container's, and may be that of its next start
+    with contextlib.suppress(LaminaError):
+        sharing.withdraw(store.mounts.mount(store.mounts.get(container)).holders, os.getppid())
     try:
         delay = settle(containers, container, os.getppid())
         if delay is not None:
