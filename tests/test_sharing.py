@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from tests import mountable, traces
 
+from lamina import mount as joined
 from lamina import sharing
 from lamina.mount import Image, Mount, attach, detach, detached
 from lamina.namespaces import Namespace
@@ -89,6 +90,19 @@ def test_a_clone_outlives_the_first(home: Path) -> None:
         assert Path(f"/proc/self/fd/{fd}/0").read_text() == "content 0"
     finally:
         os.close(fd)
+
+
+def test_kernels_that_join_no_detached_mounts(home: Path) -> None:
+    """They have the clones attached for a moment, and these stay where they are."""
+    mount = stack(home)
+    with held(home, mount) as first, Namespace() as namespace:
+        seen = numbers(first, home / "place0")
+        fd = namespace.run(joined._overlay_in_namespace, mount)
+        try:
+            assert Path(f"/proc/self/fd/{fd}/0").read_text() == "content 0"
+        finally:
+            os.close(fd)
+        assert numbers(first, home / "place0") == set(devices(mount)) == seen
 
 
 def test_some_layers_of_one_and_some_of_another(home: Path) -> None:
