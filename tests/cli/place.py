@@ -48,6 +48,12 @@ class Lamina(Tool):
             start_new_session=True,
         )
 
+    @property
+    def driver(self) -> str:
+        """The storage driver that the store has."""
+        (driver,) = os.listdir(f"{self.root}/image")
+        return driver
+
     def engine(self) -> Engine:
         """Return the same store for Python."""
         return Engine(self.root, self.env.get("LAMINA_STORAGE_DRIVER", ""), run_root=f"{self.root}.run")

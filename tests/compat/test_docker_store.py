@@ -56,7 +56,7 @@ def context(tmp_path: pathlib.Path) -> str:
 def ours(tmp_path: pathlib.Path, tiny: images.Image, context: str) -> Iterator[str]:
     """A store that lamina has filled: loaded, built, imported, committed."""
     root = str(tmp_path / "store")
-    lamina(root, "load", "-q", "-i", tiny.path)
+    lamina(root, "--storage-driver", "overlay2", "load", "-q", "-i", tiny.path)
     lamina(root, "build", "-t", "built:1", context)
     lamina(root, "run", "--name", "one", "built:1", "sh", "-c", "echo more >> kept; rm -r old; echo x > added")
     lamina(root, "commit", "-m", "by hand", "one", "committed:1")
