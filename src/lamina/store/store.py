@@ -85,11 +85,11 @@ class Store:
         self.suspects: list[Callable[[], bool]] = []
         """Each tells whether its owner's recoverer has something to do though no lease says so."""
         self.driver_name, self.driver_reason = driver, "it was asked for"
-        if driver:
-            self._check_asked(driver)
-        else:
-            self.driver_name, self.driver_reason = self._own_driver(), "the store was made with it"
         try:
+            if driver:
+                self._check_asked(driver)
+            else:
+                self.driver_name, self.driver_reason = self._own_driver(), "the store was made with it"
             if not self.driver_name:
                 self.driver_name, self.driver_reason = self._probe()
             self._open()
@@ -150,6 +150,8 @@ class Store:
             return sorted(os.listdir(self.paths.images))
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except PermissionError:
+            raise
         except OSError as error:
             raise PermissionDenied(f"the store {self.paths.root} cannot be read: {error.strerror}") from error
 
