@@ -75,7 +75,7 @@ UNSEEN = (
     "lamina/lock",  # a file without content
     "lamina/leases",  # made anew by every command
     "lamina/index*",  # likewise, when it is not what it should be
-    "lamina/contexts*",  # likewise; it is there where some time went by before a build
+    "lamina/contexts*",  # likewise; there only if the files of a build were old enough
     "lamina/events*",  # news
     "lamina/volumes*",  # of volumes that dockerd made it knows nothing
     "*/lastUpdated",  # a date
