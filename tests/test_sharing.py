@@ -78,6 +78,13 @@ def test_all_have_what_one_has(home: Path) -> None:
     assert traces.mounts(str(home)) == []
 
 
+def test_a_single_image_is_where_it_was_wanted(home: Path) -> None:
+    mount = msgspec.structs.replace(stack(home), lowers=(mountable.image(home, 0),))
+    with held(home, mount) as namespace:
+        assert namespace.run(os.listdir, str(home / "root/0")) == ["0", "b", "c"]
+        assert namespace.run(os.listdir, str(home / "place0")) == []
+
+
 def test_a_clone_outlives_the_first(home: Path) -> None:
     mount = stack(home)
     with held(home, mount, "1"):

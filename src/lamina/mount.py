@@ -90,8 +90,8 @@ def attach(mount: Mount, path: str, place: str = "") -> None:
     Args:
         mount: what.
         path: the directory.
-        place: another, empty one. What images the mount has are mounted there too, and others may share them for as
-            long as the namespace is, or until `sharing.withdraw`; see `sharing`.
+        place: another, empty one. The images that an overlay joins are mounted there too, and others may share them
+            for as long as the namespace is, or until `sharing.withdraw`; see `sharing`.
 
     Raises:
         MountDenied: the caller has no right to mount.
@@ -102,7 +102,7 @@ def attach(mount: Mount, path: str, place: str = "") -> None:
             source = os.path.join(mount.home, mount.upper)
             check(libc().mount(os.fsencode(source), os.fsencode(path), None, _MS_BIND | _MS_REC, None))
             return
-        with _images(mount, place) as images:
+        with _images(mount, "" if _is_image(mount) else place) as images:
             fd = _union(mount, images)
         try:
             _move(fd, path)
