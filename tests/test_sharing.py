@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests import mountable, traces
+from tests import disks, mountable, peers, traces
 
 from lamina import mount as joined
 from lamina import sharing
@@ -246,3 +246,16 @@ def test_who_is_killed_leaves_no_mount(home: Path) -> None:
         assert traces.mounts(str(home)) == []
         assert device(mount, mountable.image(home, 0))
     assert os.listdir(mount.holders) == []
+
+
+def test_a_disk_that_goes_while_its_images_are_mounted_is_given_up(home: Path) -> None:
+    """An image that held the very mount it is mounted below would never go, nor would the disk."""
+    peers.need(disks.missing())
+    with contextlib.ExitStack() as running, traces.tidy():
+        with disks.ext4(64 << 20, str(home / "disk")):
+            for name in ("root", "top"):
+                (home / "disk" / name).mkdir()
+            namespace = running.enter_context(held(home / "disk", stack(home / "disk", 1)))
+            assert len(numbers(namespace, home / "disk/place0")) == 1
+        assert not (home / "disk").exists()
+        running.close()

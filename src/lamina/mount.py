@@ -244,9 +244,10 @@ def _image(mount: Mount, image: Image) -> int:
     """Mount an image from its file (Linux 6.12); paths of any length are short by their descriptors."""
     opened = [call(_FSOPEN, b"erofs", _CLOEXEC)]
     try:
-        for number, path in enumerate(_files(mount, image)):
+        opened.append(home := sharing.clone(mount.home))  # else the image would keep what it may be mounted below
+        for number, path in enumerate((image.path, *image.devices)):
             key = b"device" if number else b"source"
-            opened.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            opened.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=home))
             call(_FSCONFIG, opened[0], _SET_STRING, key, b"/proc/self/fd/%d" % opened[-1], 0)
         call(_FSCONFIG, opened[0], _CMD_CREATE, None, None, 0)
         return call(_FSMOUNT, opened[0], _CLOEXEC, _ATTR_READONLY)

@@ -56,6 +56,11 @@ def withdraw(folder: str, pid: int) -> None:
             os.unlink(os.path.join(folder, _encoded(of(pid))))
 
 
+def clone(path: str) -> int:
+    """Return a detached mount of what is seen at a path, without what is mounted below: a descriptor."""
+    return call(_OPEN_TREE, _AT_FDCWD, os.fsencode(path), _CLONE | os.O_CLOEXEC)
+
+
 def clones(folder: str, names: Collection[str]) -> dict[str, int]:
     """Return mounts that others have, by name, as far as there are any: descriptors, which the caller closes."""
     found: dict[str, int] = {}
@@ -109,8 +114,7 @@ def _opened(path: str, flags: int, folder: int) -> Iterator[int]:
 
 def _clone_here(place: str, names: Collection[str], found: dict[str, int]) -> None:
     for name in names:
-        path = os.fsencode(os.path.join(place, name))
-        fd = call(_OPEN_TREE, _AT_FDCWD, path, _CLONE | os.O_CLOEXEC)
+        fd = clone(os.path.join(place, name))
         if file_system(b"/proc/self/fd/%d" % fd) == _EROFS:
             found[name] = fd
         else:  # it was unmounted just now
