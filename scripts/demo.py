@@ -58,7 +58,7 @@ def main() -> int:
     try:
         os.chdir(folder)
         os.environ |= {"LAMINA_ROOT": f"{folder}/store", "LAMINA_RUN_ROOT": f"{folder}/run"}
-        for chapter in (base, versions, picture, containers, commit, travel, registry, on_disk):
+        for chapter in (base, versions, picture, containers, commit, travel, registry, on_disk, as_tars):
             chapter()
     finally:
         os.chdir("/")
@@ -83,7 +83,8 @@ def base() -> None:
     write("rootfs/etc/motd", "welcome\n")
     write("rootfs/etc/issue", "base 1.0\n")
     dockerfile("base.Dockerfile", BASE)
-    lamina("build -t base -f base.Dockerfile .")
+    lamina("--storage-driver overlay2 build -t base -f base.Dockerfile .")
+    say("  -> a store keeps the storage driver that it is made with: this one is laid out as dockerd does it")
 
 
 def versions() -> None:
@@ -146,7 +147,7 @@ def travel() -> None:
     lamina("save -o five.tar image_test:5.0")
     output = lamina("--root second load -i five.tar")
     expect(output.count("Already exists") == 3, "the three layers below are there already")
-    expect(output.count("Loading layer") == 1, "only the committed layer is unpacked")
+    expect(output.count("Loading layer") == 1, "only the committed layer is taken in")
     lamina("--root second images")
     lamina("--root second system check")
 
@@ -252,6 +253,25 @@ def on_disk() -> None:
                 expect(os.path.exists(f"{home}/imagedb/content/sha256/{image_id[7:]}"), f"the image of {name} is there")
     lamina("rm three")
     lamina("system check")
+
+
+def as_tars() -> None:
+    title("The second store, made with the driver that is best here: layers stay the tars that they came as")
+    lamina("--root second info | grep -A 1 Storage")
+    store = Store(os.path.abspath("second"))
+    if store.driver_name != "erofs":
+        say(f"  -> that is {store.driver_name}: where a file system lets the kernel mount layers as tars, it is erofs")
+        return
+    tars = shown("sha256sum second/erofs/*/layer.tar | cut -c -98").splitlines()
+    layers = {store.layers.get(chain_id) for chain_id in store.layers}
+    expect(
+        {f"sha256:{line[:64]}" for line in tars} == {layer.diff_id for layer in layers},
+        "each digest is the diff id of a layer",
+    )
+    largest = max(layers, key=lambda layer: layer.size)
+    shown(f"ls -s --block-size=1 second/erofs/{largest.cache_id}")
+    output = lamina("--root second run --rm image_test:5.0 cat /etc/motd")
+    expect("changed here" in output, "the kernel shows the tar's files by way of its index, layer.erofs")
 
 
 def images(store: Store, home: str) -> None:

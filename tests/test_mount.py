@@ -9,13 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests import traces
+from tests import mountable, traces
 
 from lamina import mount
-from lamina.erofs.directory import Folder, Meta
-from lamina.erofs.layout import Device
-from lamina.erofs.writer import Writer
-from lamina.mount import Image, Mount, MountFailed, Namespace, attach, detached
+from lamina.mount import Image, Mount, MountFailed, attach, detached
+from lamina.namespaces import Namespace
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -108,15 +106,8 @@ def test_hundreds_of_layers(home: Path) -> None:
 @pytest.fixture
 def imaged(home: Path) -> Mount:
     """A mount of two images and a directory, the topmost; an image's contents lie in another file."""
-    for number in range(2):
-        (home / f"{number}.tar").write_bytes((b"content %d" % number).ljust(512))
-        writer, root = Writer(), Folder(Meta())
-        node = writer.file(Meta(), 9, 0)
-        root.names |= {b"%d" % number: node, b"b": node, b"c": node}
-        writer.finish(root, [Device(1)])
-        with open(home / f"{number}.erofs", "wb") as file:
-            writer.write(file)
-    return Mount(str(home), ("high", Image("1.erofs", ("1.tar",)), Image("0.erofs", ("0.tar",))), "upper", "work")
+    lowers = ("high", mountable.image(home, 1), mountable.image(home, 0))
+    return Mount(str(home), lowers, "upper", "work")
 
 
 IMAGED = {"0": "content 0", "1": "content 1", "b": "high", "c": "content 1"}
@@ -218,7 +209,8 @@ def _interrupt() -> None:
 
 DENIED = """
 import sys
-from lamina.mount import Image, Mount, MountDenied, Namespace, detached
+from lamina.mount import Image, Mount, detached
+from lamina.namespaces import MountDenied, Namespace
 
 for attempt in (lambda: detached(Mount(sys.argv[1], ("high", "low"))), Namespace().__enter__):
     try:

@@ -18,10 +18,10 @@ class Workshop:
 
     Args:
         folder: an empty one.
-        driver: the storage driver.
+        driver: the storage driver; empty for the best that works there.
     """
 
-    def __init__(self, folder: str, driver: str = "overlay2") -> None:
+    def __init__(self, folder: str, driver: str = "") -> None:
         self.context = os.path.join(folder, "context")
         self.said = ""
         os.makedirs(self.context)

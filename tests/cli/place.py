@@ -33,7 +33,6 @@ class Lamina(Tool):
             "HOME": "/nonexistent",
             "LAMINA_ROOT": root,
             "LAMINA_RUN_ROOT": f"{root}.run",
-            "LAMINA_STORAGE_DRIVER": "overlay2",
             **(env or {}),
         }
         super().__init__(os.path.join(BIN, "lamina"), *always, env=self.env)
@@ -49,9 +48,15 @@ class Lamina(Tool):
             start_new_session=True,
         )
 
+    @property
+    def driver(self) -> str:
+        """The storage driver that the store has."""
+        (driver,) = os.listdir(f"{self.root}/image")
+        return driver
+
     def engine(self) -> Engine:
         """Return the same store for Python."""
-        return Engine(self.root, self.env["LAMINA_STORAGE_DRIVER"], run_root=f"{self.root}.run")
+        return Engine(self.root, self.env.get("LAMINA_STORAGE_DRIVER", ""), run_root=f"{self.root}.run")
 
 
 def furnish(lamina: Lamina, tiny: images.Image) -> None:

@@ -38,9 +38,9 @@ def clean(lamina: Lamina) -> None:
     """Assert that a store is sound and has no image."""
     assert lamina("system", "check").stdout == f"no problem found in {lamina.root}\n"
     assert lamina("images", "-aq").stdout == ""
-    for place in ("overlay2/l", "image/overlay2/layerdb/sha256", "image/overlay2/layerdb/tmp"):
-        path = f"{lamina.root}/{place}"
-        assert not os.path.isdir(path) or not os.listdir(path), place
+    for place in ("sha256", "tmp"):
+        assert not os.listdir(f"{lamina.root}/image/{lamina.driver}/layerdb/{place}")
+    assert not set(os.listdir(f"{lamina.root}/{lamina.driver}")) - {"holders", "l"}
     assert not os.listdir(f"{lamina.root}/lamina/tmp")
     assert not os.listdir(f"{lamina.root}/lamina/leases")
 
@@ -378,7 +378,7 @@ def test_a_store_of_another_driver(empty: Lamina) -> None:
 @pytest.mark.parametrize("damage", [b"", b"nothing", b'{"Repositories":{"a":', b'{"Repositories":[]}', b"[" * 100_000])
 def test_damaged_names(lamina: Lamina, damage: bytes) -> None:
     """Whatever reads still works by id, and says what is wrong; whatever would write names refuses."""
-    path = pathlib.Path(lamina.root, "image/overlay2/repositories.json")
+    path = pathlib.Path(lamina.root, f"image/{lamina.driver}/repositories.json")
     image = lamina("images", "-q", "--no-trunc", "tiny:1").stdout.strip()
     good = path.read_bytes()
     path.write_bytes(damage)

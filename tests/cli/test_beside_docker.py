@@ -245,6 +245,7 @@ SCENES = {
 def tools(lamina: Lamina, docker: Docker, tiny: Image, tmp_path: pathlib.Path) -> Iterator[dict[str, Tool]]:
     """Both, with `tiny:1` and nothing else, each to be called in a folder of its own."""
     lamina("rmi", "site:1", "site:2")
+    lamina("system", "migrate", "--quiet", "--to", "overlay2")
     for name in ("lamina", "docker"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "text").write_text("text\n")

@@ -15,7 +15,7 @@ from tests.cli.test_run import Terminal, patience
 from tests.peers import Tool
 
 from lamina import sealed
-from lamina.runtime.pids import ProcessId
+from lamina.pids import ProcessId
 
 __all__ = ["patience"]
 

@@ -1,6 +1,8 @@
 """Images and containers over the driver erofs, from the tar of a layer to a process in it, against overlay2."""
 
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,9 @@ from bench.images import Image
 from tests import disks, peers, traces, unprivileged
 from tests.cli.place import BIN, Lamina, furnish
 
+from lamina import sealed
 from lamina.erofs.reader import Image as ErofsImage
+from lamina.pids import ProcessId
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 
@@ -60,9 +64,47 @@ def test_a_life(stores: dict[str, Lamina], tmp_path: Path) -> None:
         lamina("rm", "box")
         lamina("rmi", "committed:1", "built:1", "site:1", "site:2", "tiny:1")
         assert lamina("system", "check").stdout.startswith("no problem found")
-        assert os.listdir(f"{lamina.root}/{name}") in ([], ["l"])
+        assert os.listdir(f"{lamina.root}/{name}") in (["holders"], ["l"])
     assert seen["erofs"] == seen["overlay2"]
     assert seen["erofs"][0].splitlines() == ["C /copied", "D /copied/b", "C /etc", "C /etc/passwd"]
+
+
+def test_containers_have_the_same_mounts(stores: dict[str, Lamina]) -> None:
+    """So a file that several read is in memory once. Nothing is left when they have ended, however they have."""
+    peers.need(peers.Tool("conmon").missing())
+    lamina = stores["erofs"]
+    with contextlib.ExitStack() as stack:
+        stack.callback(traces.kill, f"{lamina.root}.run")
+        holders = Path(f"{lamina.root}/erofs/holders")
+        lamina("run", "--name", "base", "--network", "none", "tiny:1", "touch", "/made")
+        lamina("commit", "base", "two:1")
+        lamina("rm", "base")
+        seen = [images(lamina, name) for name in ("one", "two", "three")]
+        assert seen[0] == seen[1] == seen[2]
+        assert len(seen[0]) == 2
+        lamina("rm", "-f", "one")
+        assert images(lamina, "four") == seen[0]
+        lamina("restart", "-t", "0", "two")
+        assert images(lamina, "five") == seen[0]
+        assert len(os.listdir(holders)) == 4
+        lamina("rm", "-f", "two", "three")
+        assert len(os.listdir(holders)) == 2
+        for pid in traces.processes(f"{lamina.root}.run"):
+            os.kill(pid, signal.SIGKILL)
+        assert not [mount for mount in traces.mounts(lamina.root) if "erofs" in mount.text]
+        assert lamina("run", "--rm", "--network", "none", "site:1", "true", check=False).returncode == 127
+        assert os.listdir(holders) == []
+        lamina("rm", "four", "five")
+
+
+def images(lamina: Lamina, name: str) -> set[int]:
+    """Start a container; return the file systems of its image's layers, as those see them who share them."""
+    lamina("create", "--name", name, "--network", "none", "two:1", "sleep", "1000")
+    lamina("start", name)
+    container = lamina("inspect", "-f", "{{.Id}}", name).stdout.strip()
+    monitor = sealed.read(f"{lamina.root}/lamina/containers/monitored/{container}", ProcessId).pid
+    with os.scandir(f"/proc/{monitor}/root{lamina.root}.run/bundles/{container}/images") as entries:
+        return {entry.stat().st_dev for entry in entries}
 
 
 def test_without_rights(lamina: Lamina, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
 
 def test_a_lost_config_and_damaged_links(lamina: Lamina) -> None:
+    lamina("system", "migrate", "--quiet", "--to", "overlay2")
     image = lamina("images", "-q", "--no-trunc", "site:2").stdout.strip().removeprefix("sha256:")
     with open(f"{lamina.root}/image/overlay2/imagedb/content/sha256/{image}", "wb") as file:
         file.write(b"other")

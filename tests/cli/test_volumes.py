@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.runc]
 @pytest.mark.docker
 def test_a_dockerd_has_the_same_volumes_by_turns(empty: Lamina, tiny: Image) -> None:
     peers.need(Docker.missing())
-    empty("load", "-q", "-i", tiny.path)
+    empty("--storage-driver", "overlay2", "load", "-q", "-i", tiny.path)
     empty("volume", "create", "--label", "a=b", "ours")
     empty("run", "--rm", "--network", "none", "-v", "ours:/data", "tiny:1", "sh", "-c", "echo lamina > /data/file")
     empty("volume", "create", "gone")

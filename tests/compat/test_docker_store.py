@@ -56,7 +56,7 @@ def context(tmp_path: pathlib.Path) -> str:
 def ours(tmp_path: pathlib.Path, tiny: images.Image, context: str) -> Iterator[str]:
     """A store that lamina has filled: loaded, built, imported, committed."""
     root = str(tmp_path / "store")
-    lamina(root, "load", "-q", "-i", tiny.path)
+    lamina(root, "--storage-driver", "overlay2", "load", "-q", "-i", tiny.path)
     lamina(root, "build", "-t", "built:1", context)
     lamina(root, "run", "--name", "one", "built:1", "sh", "-c", "echo more >> kept; rm -r old; echo x > added")
     lamina(root, "commit", "-m", "by hand", "one", "committed:1")
@@ -159,7 +159,7 @@ def test_lamina_opens_what_dockerd_wrote(theirs: str, tmp_path: pathlib.Path) ->
 def test_the_same_archive_makes_the_same_files(tmp_path: pathlib.Path, tiny: images.Image) -> None:
     """Every file of the store, but for random ids and times, is the same byte for byte, of the same mode."""
     one, two = str(tmp_path / "lamina"), str(tmp_path / "docker")
-    lamina(one, "load", "-q", "-i", tiny.path)
+    lamina(one, "--storage-driver", "overlay2", "load", "-q", "-i", tiny.path)
     with Docker(two) as docker:
         docker("load", "-q", "-i", tiny.path)
     assert _described(one) == _described(two)

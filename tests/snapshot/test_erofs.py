@@ -299,7 +299,10 @@ class TestMounts:
             Path(f"/proc/self/fd/{fd}/{snapshot}").touch()
             os.close(fd)
         assert [change.path for change in driver.changes("c", "c-init")] == [b"c"]
-        assert driver.mount("c") == Mount(driver.folder("")[:-1], ("c-init/diff",), "c/diff", "c/work")
+        home = driver.folder("")[:-1]
+        expected = Mount(home, ("c-init/diff",), "c/diff", "c/work", holders=f"{home}/holders")
+        assert driver.mount("c") == expected
+        assert not os.path.exists(expected.holders), "there is nothing to share"
 
     def test_a_file_system_that_it_cannot_do_it_with(self) -> None:
         with tempfile.TemporaryDirectory(dir=disks.MEMORY) as folder:

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import disks, peers
 
-from lamina.mount import Mount, Namespace, attach, detached
+from lamina.mount import Mount, attach, detached
+from lamina.namespaces import Namespace
 from lamina.snapshot import probe
 from lamina.snapshot.union import Union
 
@@ -93,9 +95,19 @@ def _names(fd: int, path: str) -> set[bytes]:
 
 
 class TestProbe:
-    def test_overlay_where_it_works(self, tmp_path: Path) -> None:
-        assert probe.choose(str(tmp_path), privileged=True) == ("overlay2", "overlay2 mounts here")
-        assert os.listdir(tmp_path) == []
+    def test_tars_where_they_can_be_mounted(self) -> None:
+        peers.need(disks.missing())
+        with disks.memory("erofs") as folder:
+            before = os.listdir(folder)
+            assert probe.choose(folder, privileged=True) == ("erofs", "erofs mounts here")
+            assert os.listdir(folder) == before
+
+    def test_overlay_where_it_works(self) -> None:
+        with disks.memory("overlay2") as folder:
+            name, reason = probe.choose(folder, privileged=True)
+            assert name == "overlay2"
+            assert reason.startswith("overlay2 mounts here; erofs does not work here: cannot mount ")
+            assert os.listdir(folder) == []
 
     def test_copies_on_an_overlay(self, tmp_path: Path) -> None:
         for name in ("low", "upper", "work", "place"):
@@ -104,8 +116,8 @@ class TestProbe:
             namespace.run(attach, Mount(str(tmp_path), ("low",), "upper", "work"), str(tmp_path / "place"))
             name, reason = namespace.run(lambda: probe.choose(str(tmp_path / "place"), privileged=True))
         assert name == "vfs"
-        assert reason.startswith("overlay2 does not work here: ")
-        assert "; erofs does not work here: cannot mount " in reason
+        assert reason.startswith("erofs does not work here: cannot mount ")
+        assert "; overlay2 does not work here: cannot mount " in reason
         assert os.listdir(tmp_path / "upper") == []
 
     def test_a_place_that_is_not_there(self, tmp_path: Path) -> None:

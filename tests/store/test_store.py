@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import disks, peers
 from tests.samples import Sample, put
 from tests.tars import file, tar
 
@@ -24,7 +25,7 @@ from lamina.oci.reference import InvalidReference
 from lamina.store import lifecycle
 from lamina.store.check import check
 from lamina.store.names import find, name_image
-from lamina.store.store import HeldByDocker, Store, UnknownDriver
+from lamina.store.store import HeldByDocker, OtherDriver, Store, UnknownDriver
 from lamina.streams import Limited
 
 ONE = Sample([tar(file("base")), tar(file("one"))], ["one:1"])
@@ -53,29 +54,45 @@ class TestDriver:
         assert Store(root, "vfs").driver_name == "vfs"
         assert Store(root).driver_name == "vfs", "a root keeps its driver"
 
+    def test_a_root_has_no_second_one(self, tmp_path: Path) -> None:
+        root = str(tmp_path / "root")
+        Store(root, "vfs")
+        why = f"{root} was made with the storage driver vfs, not overlay2: name no other, or convert it by "
+        with pytest.raises(OtherDriver, match=f"^{why}`lamina system migrate --to overlay2`$"):
+            Store(root, "overlay2")
+        assert sorted(os.listdir(root)) == ["image", "lamina", "vfs"]
+        assert os.listdir(f"{root}/image") == ["vfs"]
+
     @pytest.mark.root
     @pytest.mark.overlay
-    def test_a_new_root_has_the_best_that_works(self, tmp_path: Path) -> None:
-        assert Store(str(tmp_path / "root")).driver_name == "overlay2"
-        assert sorted(os.listdir(tmp_path / "root")) == ["image", "lamina", "overlay2"], "no trial stays"
+    def test_a_new_root_has_the_best_that_works(self) -> None:
+        """From a file on a disk the kernel mounts images, from one in memory it does not."""
+        peers.need(disks.missing())
+        for kind, best in (("erofs", "erofs"), ("vfs", "overlay2")):
+            with disks.memory(kind) as folder:
+                store = Store(f"{folder}/root")
+                assert store.driver_name == best
+                assert store.driver_reason.startswith(f"{best} mounts here")
+                assert ("erofs does not work here: " in store.driver_reason) == (best == "overlay2")
+                assert sorted(os.listdir(store.paths.root)) == sorted([best, "image", "lamina"]), "no trial stays"
 
     def test_an_unknown_one_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(UnknownDriver, match="storage driver 'aufs' is not known; there are overlay2, erofs, vfs"):
+        with pytest.raises(UnknownDriver, match="storage driver 'aufs' is not known; there are erofs, overlay2, vfs"):
             Store(str(tmp_path / "root"), "aufs")
         assert not (tmp_path / "root").exists()
 
     def test_a_root_of_another_program_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "image/btrfs").mkdir(parents=True)
         with pytest.raises(
-            UnknownDriver, match=r"was made with the storage driver 'btrfs'; lamina has overlay2, erofs, vfs"
+            UnknownDriver, match=r"was made with the storage driver 'btrfs'; lamina has erofs, overlay2, vfs"
         ):
             Store(str(tmp_path))
         assert os.listdir(tmp_path) == ["image"]
 
     def test_of_several_one_must_be_named(self, tmp_path: Path) -> None:
         root = str(tmp_path)
-        for name in ("vfs", "overlay2"):
-            Store(root, name)
+        Store(root, "vfs")
+        os.mkdir(f"{root}/image/overlay2")
         with pytest.raises(UnknownDriver, match="has the drivers overlay2, vfs: choose one by --storage-driver"):
             Store(root)
         put(Store(root, "vfs"), ONE)

@@ -11,8 +11,6 @@ from tests.registry import either
 from tests.registry.distribution import Running
 from tests.transfer import samples
 
-from lamina.engine import Engine
-
 
 @pytest.fixture(autouse=True)
 def tidy(tmp_path: pathlib.Path) -> Iterator[None]:
@@ -49,6 +47,6 @@ def store(tmp_path: pathlib.Path) -> Iterator[Callable[[str], Lamina]]:
 def first(store: Callable[[str], Lamina]) -> Lamina:
     """A store with `site:1` and `site:2` over it, of two and three layers."""
     lamina = store("first")
-    with Engine(lamina.root, "overlay2") as engine:
+    with lamina.engine() as engine:
         samples.make(engine)
     return lamina

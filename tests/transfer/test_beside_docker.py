@@ -20,6 +20,7 @@ def name(first: Lamina, registry: Running) -> str:
     """An image that lamina has pushed."""
     peers.need(Docker.missing())
     name = f"{registry.host}/x/site:2"
+    first("system", "migrate", "--quiet", "--to", "overlay2")
     first("tag", "site:2", name)
     first("push", name)
     return name
@@ -27,7 +28,7 @@ def name(first: Lamina, registry: Running) -> str:
 
 def test_a_pull_writes_what_dockerd_writes(store: Stores, name: str, tmp_path: pathlib.Path) -> None:
     second = store("second")
-    second("pull", name)
+    second("--storage-driver", "overlay2", "pull", name)
     with Docker(str(tmp_path / "docker")) as docker:
         said = docker("pull", name).stdout
     theirs, ours = (_files(f"{root}/image/overlay2/distribution") for root in (docker.root, second.root))
@@ -55,6 +56,7 @@ def test_a_push_is_sealed_as_dockerd_seals_it(first: Lamina, tmp_path: pathlib.P
     peers.need(Docker.missing(), Distribution.missing())
     with Distribution(str(tmp_path / "registry"), locked=True) as registry:
         name = f"{registry.host}/x/site:2"
+        first("system", "migrate", "--quiet", "--to", "overlay2")
         first("tag", "site:2", name)
         first("login", "-u", USER, "--password-stdin", registry.host, input=PASSWORD)
         first("push", name)

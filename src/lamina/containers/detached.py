@@ -16,10 +16,11 @@ from typing import Any
 
 import msgspec
 
+from .. import pids
 from ..errors import Conflict, InvalidArgument, LaminaError
 from ..lock import Lease
 from ..oci import times
-from ..runtime import bundle, groups, monitor, pids
+from ..runtime import bundle, groups, monitor
 from ..runtime.attach import Attachment
 from ..runtime.bundle import StartFailed
 from . import settings, signals

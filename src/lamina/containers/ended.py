@@ -5,17 +5,15 @@ ends, and the next command finds a container whose conmon is gone.
 """
 
 import contextlib
-import ctypes
 import os
 import sys
 
+from .. import sharing
 from ..errors import LaminaError
 from ..runtime import bundle
 from ..store.store import Store
 from .detached import restart_after, settle
 from .life import Containers
-
-_MNT_DETACH = 2
 
 
 def main() -> None:
@@ -24,19 +22,15 @@ def main() -> None:
     store = Store(root, driver)
     containers = Containers(store, run_root, runtime)
     store.recoverers.append(containers.recover)
-    _leave(os.path.join(bundle.folder(run_root, container), "rootfs"))
+    bundle.leave(run_root, container)  # this namespace is the container's, and may be that of its next start
+    with contextlib.suppress(LaminaError):
+        sharing.withdraw(store.mounts.mount(store.mounts.get(container)).holders, os.getppid())
     try:
         delay = settle(containers, container, os.getppid())
         if delay is not None:
             restart_after(containers, container, delay)
     except LaminaError:
         sys.exit(1)
-
-
-def _leave(rootfs: str) -> None:
-    """Unmount the tree: this namespace is the container's, and may be that of its next start."""
-    with contextlib.suppress(OSError):
-        ctypes.CDLL(None).umount2(os.fsencode(rootfs), _MNT_DETACH)
 
 
 if __name__ == "__main__":

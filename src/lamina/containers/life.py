@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from .. import pids
 from ..errors import Conflict, LaminaError, PermissionDenied
 from ..layers.layers import LAYER, Layer
 from ..lock import Lease, live_claims
 from ..mount import detached
 from ..oci import digest, times
 from ..oci.digest import Digest
-from ..runtime import bundle, choice, etc, foreground, groups, health, initial, monitor, pids, remains, users
+from ..runtime import bundle, choice, etc, foreground, groups, health, initial, monitor, remains, users
 from ..runtime.children import Streams
 from ..runtime.values import Process
 from ..store import journal

@@ -17,10 +17,10 @@ import msgspec
 from .. import sealed
 from ..decoding import NOT_JSON
 from ..oci import times
+from ..pids import ProcessId
 from ..runtime import health
 from ..runtime.children import Streams, end, spawn, wait
 from ..runtime.health import STARTING, Health, Result
-from ..runtime.pids import ProcessId
 from ..store.journal import CONTAINER, Journal
 
 OUTPUT = 4096

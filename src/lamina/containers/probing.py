@@ -7,9 +7,9 @@ from ..dockerfile import duration
 from ..errors import LaminaError
 from ..events import Problem
 from ..oci import config
+from ..pids import ProcessId, of
 from ..runtime import bundle, health, spec
 from ..runtime.children import Streams, spawn, wait
-from ..runtime.pids import ProcessId, of
 from ..tar.root import Root
 from . import inside
 from .health import check_of

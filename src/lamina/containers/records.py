@@ -13,7 +13,7 @@ from ..files import fsync, remove_tree
 from ..lock import exclusive, lock_fd
 from ..oci import config, digest
 from ..oci.digest import Digest
-from ..runtime.pids import ProcessId
+from ..pids import ProcessId
 from .host import Host
 from .mounts import Point
 from .paths import MONITORED, NAMES, Paths

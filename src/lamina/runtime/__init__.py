@@ -17,7 +17,6 @@ foreground run, wait, and leave nothing behind
 monitor    run under a conmon, which outlives us
 attach     the streams of what runs under one
 inside     one more process in a container that runs
-pids       processes, never mistaken for others
 remains    what a killed runner leaves
 terminal   a terminal for a process whose caller has none
 """

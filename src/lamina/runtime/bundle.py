@@ -4,6 +4,7 @@
   bundles/<name>/
     config.json                 the runtime-spec document
     rootfs/                     where the tree is mounted, in a namespace of the container's own
+    images/                     where that has the layers that are images, for others to share
     log                         what the runtime says
     pid                         of the process, once it runs
     monitor, attach, ctl, winsz, oom, exit/<name>       a conmon's (see monitor)
@@ -16,10 +17,12 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from .. import sharing
 from ..decoding import NOT_JSON
 from ..errors import LaminaError
 from ..files import remove_tree
-from ..mount import Mount, Namespace, attach
+from ..mount import Mount, attach, detach
+from ..namespaces import Namespace
 from ..tar.root import Root
 from . import spec
 from .children import Streams, spawn, wait
@@ -69,16 +72,33 @@ def mounted(
     Raises:
         MountFailed: the tree could not be mounted.
     """
-    rootfs = os.path.join(folder(run_root, name), "rootfs")
+    rootfs, images = (os.path.join(folder(run_root, name), place) for place in ("rootfs", "images"))
     os.makedirs(rootfs, 0o711)
+    os.mkdir(images, 0o700)
     with Namespace() as namespace:
-        namespace.run(attach, mount, rootfs)
-        with _root(namespace, rootfs) as root:
-            process = prepare(root)
-            document = spec.document(process, rootfs, GROUP + name)
-            with open(os.path.join(folder(run_root, name), "config.json"), "wb") as file:
-                file.write(msgspec.json.encode(document))
-            yield namespace, process
+        try:
+            namespace.run(attach, mount, rootfs, images)
+            with _root(namespace, rootfs) as root:
+                process = prepare(root)
+                document = spec.document(process, rootfs, GROUP + name)
+                with open(os.path.join(folder(run_root, name), "config.json"), "wb") as file:
+                    file.write(msgspec.json.encode(document))
+                yield namespace, process
+        finally:
+            sharing.withdraw(mount.holders, namespace.pid)
+
+
+def left_to(run_root: str, name: str, mount: Mount, pid: int) -> None:
+    """Say that a program started in the namespace keeps it, and with it the layers that others may share."""
+    if mount.holders:
+        sharing.announce(mount.holders, pid, os.path.join(folder(run_root, name), "images"))
+
+
+def leave(run_root: str, name: str) -> None:
+    """Unmount a tree and its layers in the namespace of the calling process."""
+    for place in ("rootfs", "images"):
+        with contextlib.suppress(OSError):
+            detach(os.path.join(folder(run_root, name), place))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import msgspec
 
 from ..files import watched
-from ..mount import Mount, Namespace
+from ..mount import Mount
+from ..namespaces import Namespace
 from ..tar.root import Root
 from . import bundle, groups, terminal
 from .bundle import GROUP

@@ -14,13 +14,14 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from .. import pids
 from ..decoding import NOT_JSON
 from ..errors import Unavailable
 from ..mount import Mount
+from ..pids import ProcessId
 from ..tar.root import Root
-from . import bundle, pids
+from . import bundle
 from .children import Streams, spawn, wait
-from .pids import ProcessId
 from .values import Process
 
 _PLACES = ("/usr/bin/conmon", "/usr/libexec/podman/conmon", "/usr/local/libexec/podman/conmon", "/usr/local/bin/conmon")
@@ -75,13 +76,13 @@ def create(
         StartFailed: the process cannot be started. Nothing is left of it.
         MountFailed: the tree could not be mounted.
     """
-    conmon = find()
+    program = find()
     folder = bundle.folder(run_root, name)
     exits = os.path.join(folder, "exit")
     try:
         with bundle.mounted(run_root, name, mount, prepare) as (namespace, process):
             os.mkdir(exits, 0o700)
-            command = [conmon, "--api-version", "1", "-c", name, "-u", name, "-n", name, "-r", runtime, "-b", folder]
+            command = [program, "--api-version", "1", "-c", name, "-u", name, "-n", name, "-r", runtime, "-b", folder]
             command += ["-p", f"{folder}/pid", "-P", f"{folder}/monitor", "-l", f"k8s-file:{log}", "--full-attach"]
             command += ["--exit-dir", exits, "--exit-command", ended[0], "--log-level", "error"]
             command += [word for text in ended[1:] for word in ("--exit-command-arg", text)]
@@ -90,7 +91,9 @@ def create(
             command += ["-t"] * process.terminal + ["-i"] * stdin
             command += ["--leave-stdin-open"] * process.terminal  # one who leaves a terminal may come back
             namespace.run(_launch, command, os.path.join(folder, "log"))
-        return _monitor(folder)
+            conmon = _monitor(folder)
+            bundle.left_to(run_root, name, mount, conmon.pid)
+        return conmon
     except BaseException:
         bundle.remove(runtime, run_root, name)
         raise

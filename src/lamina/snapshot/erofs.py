@@ -33,7 +33,7 @@ from ..tar.reader import Reader
 from ..tar.root import Root
 from .driver import Driver, Recorder
 from .marks import Beneath
-from .paths import DATA, DIFF, IMAGE, PARENT, TAR, WORK, ErofsPaths
+from .paths import DATA, DIFF, HOLDERS, IMAGE, PARENT, TAR, WORK, ErofsPaths
 
 MAX_DEPTH = 500
 """The most layers that overlayfs joins (OVL_MAX_STACK)."""
@@ -157,14 +157,14 @@ class Erofs(Driver):
         diff, work = f"{snapshot}/{DIFF}", f"{snapshot}/{WORK}"
         if not lowers[1:]:
             return Mount(self._paths.home, upper=diff)
-        return Mount(self._paths.home, mount.lowers or (mount.upper,), diff, work)
+        return Mount(self._paths.home, mount.lowers or (mount.upper,), diff, work, holders=self._paths.holders)
 
     def _union(self, snapshots: list[str]) -> Mount:
         """Return the mount that shows some trees, the topmost first, to read."""
         lowers = tuple(self._lower(snapshot) for snapshot in snapshots)
         if len(lowers) == 1 and isinstance(lowers[0], str):
             return Mount(self._paths.home, upper=lowers[0])
-        return Mount(self._paths.home, lowers)
+        return Mount(self._paths.home, lowers, holders=self._paths.holders)
 
     def _lower(self, snapshot: str) -> str | Image:
         if not self._is_layer(snapshot):
@@ -218,7 +218,7 @@ class Erofs(Driver):
 
     def __iter__(self) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
-            yield from sorted(os.listdir(self._paths.home))
+            yield from sorted(name for name in os.listdir(self._paths.home) if name != HOLDERS)
 
     def metadata(self, snapshot: str) -> dict[str, str]:
         lowers = ":".join(self._paths.folder(lower) for lower in self._chain(snapshot)[1:])

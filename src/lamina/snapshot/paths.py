@@ -16,6 +16,7 @@ erofs/<id>/                     a layer, or a container's tree
     layer.data                  of a layer, where it needs it: contents that the tar does not hold as they are seen
     diff/                       of a container: the files that it wrote
     work/                       of a container: for overlayfs
+erofs/holders/                  which processes have layers mounted for others to share (sharing)
 vfs/dir/<id>/                   a whole tree
 """
 
@@ -23,6 +24,9 @@ import os
 
 TAR, IMAGE, DATA, PARENT, DIFF, WORK = "layer.tar", "layer.erofs", "layer.data", "parent", "diff", "work"
 """The names in a tree of the driver erofs."""
+
+HOLDERS = "holders"
+"""The name beside its trees."""
 
 
 class Overlay2Paths:
@@ -70,6 +74,7 @@ class ErofsPaths:
 
     def __init__(self, home: str) -> None:
         self.home = home
+        self.holders = os.path.join(home, HOLDERS)
 
     def folder(self, snapshot: str) -> str:
         """The absolute folder of a tree."""

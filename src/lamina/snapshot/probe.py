@@ -12,7 +12,7 @@ from .driver import Driver
 from .overlay2 import Overlay2
 from .vfs import Vfs
 
-DRIVERS = ("overlay2", "erofs", "vfs")
+DRIVERS = ("erofs", "overlay2", "vfs")
 """All drivers, the preferred first; the last one works everywhere."""
 
 _TRIAL = b"".join([blocks(Entry(b"gone", DIRECTORY, 0o755)), blocks(Entry(b"empty")), bytes(1024)])

@@ -25,7 +25,7 @@
 import os
 
 DRIVER_FOLDERS = "image"
-_INNER = {"vfs": ("dir",), "overlay2": ("l",)}
+_INNER = {"vfs": ("dir",), "overlay2": ("l",), "erofs": ("holders",)}
 
 
 class Paths:

@@ -54,6 +54,10 @@ class UnknownDriver(NotSupported):
     """A root was made with a storage driver that lamina does not have."""
 
 
+class OtherDriver(FailedPrecondition):
+    """A root was made with another storage driver than the one that is asked for."""
+
+
 class HeldByDocker(Conflict):
     """A dockerd runs on the root."""
 
@@ -66,7 +70,8 @@ class Store:
         driver: a storage driver's name; empty for the one the root has, or the best that works there.
 
     Raises:
-        UnknownDriver: the root has another driver, or several and none was named.
+        UnknownDriver: there is no such driver, or the root has several and none was named.
+        OtherDriver: the root has another driver.
         PermissionDenied: the folder is not ours to use.
         FailedPrecondition: a file is in the folder's place.
     """
@@ -80,9 +85,11 @@ class Store:
         self.suspects: list[Callable[[], bool]] = []
         """Each tells whether its owner's recoverer has something to do though no lease says so."""
         self.driver_name, self.driver_reason = driver, "it was asked for"
-        if not driver:
-            self.driver_name, self.driver_reason = self._own_driver(), "the store was made with it"
         try:
+            if driver:
+                self._check_asked(driver)
+            else:
+                self.driver_name, self.driver_reason = self._own_driver(), "the store was made with it"
             if not self.driver_name:
                 self.driver_name, self.driver_reason = self._probe()
             self._open()
@@ -95,8 +102,6 @@ class Store:
 
     def _open(self) -> None:
         name = self.driver_name
-        if name not in probe.DRIVERS:
-            raise UnknownDriver(f"storage driver {name!r} is not known; there are {', '.join(probe.DRIVERS)}")
         if not os.path.isdir(self.paths.leases) or not os.path.isdir(self.paths.driver(name)):
             self._make()
         self.driver = probe.make(name, self.paths.driver(name), privileged=self.privileged)
@@ -116,14 +121,20 @@ class Store:
 
         return Indexes(self.paths.filetree, self.layers)
 
+    def _check_asked(self, driver: str) -> None:
+        """Refuse a driver that would make a second, empty store in the root."""
+        if driver not in probe.DRIVERS:
+            raise UnknownDriver(f"storage driver {driver!r} is not known; there are {', '.join(probe.DRIVERS)}")
+        found = self._own_drivers()
+        if found and driver not in found:
+            raise OtherDriver(
+                f"{self.paths.root} was made with the storage driver {' and '.join(found)}, not {driver}: "
+                f"name no other, or convert it by `lamina system migrate --to {driver}`"
+            )
+
     def _own_driver(self) -> str:
         """Return the driver that the root was made with, or nothing for a new root."""
-        try:
-            found = sorted(os.listdir(self.paths.images))
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise PermissionDenied(f"the store {self.paths.root} cannot be read: {error.strerror}") from error
+        found = self._own_drivers()
         if len(found) > 1:
             raise UnknownDriver(f"{self.paths.root} has the drivers {', '.join(found)}: choose one by --storage-driver")
         if found and found[0] not in probe.DRIVERS:
@@ -133,6 +144,16 @@ class Store:
                 "choose another root"
             )
         return found[0] if found else ""
+
+    def _own_drivers(self) -> list[str]:
+        try:
+            return sorted(os.listdir(self.paths.images))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except PermissionError:
+            raise
+        except OSError as error:
+            raise PermissionDenied(f"the store {self.paths.root} cannot be read: {error.strerror}") from error
 
     def _probe(self) -> tuple[str, str]:
         """Return the best driver that works in a new root, and why it is that."""
