@@ -26,7 +26,7 @@ IMAGES = (1, 100, 1_000)
 LINEAR, FLAT = 1.1, 0.05
 """The powers that costs may grow with: linearly, and not at all; the rest is what figures vary."""
 
-_DEPTH = 125  # layers that an image may have, lamina's as dockerd's
+_DEPTH = 125  # layers that an image may have in dockerd, and in lamina's stores of its layout
 _SAVED_BY_ALL = 1_000  # MB: dockerd has four copies of what it saves
 _PULLED = 20  # MB in the big file of each image that is pulled beside others
 _STEPS = "FROM many-0:1\n" + "".join(f"LABEL step{number}={number}\n" for number in range(7))

@@ -97,8 +97,8 @@ def test_unmount_of_what_is_busy(tmp_path: pathlib.Path) -> None:
 
 def test_kill_ends_descendants_that_do_not_bear_the_mark(tmp_path: pathlib.Path) -> None:
     read, write = os.pipe()
-    script = f"setsid sh -c 'echo; exec sleep 1000' & wait # {tmp_path}"
-    with subprocess.Popen(["sh", "-c", script], stdout=write) as process:
+    script = f"setsid sh -c 'echo; exec sleep 1000' & wait; read line # {tmp_path}"
+    with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, stdout=write) as process:
         os.close(write)
         assert os.read(read, 1) == b"\n"
         traces.kill(str(tmp_path))

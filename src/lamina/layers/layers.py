@@ -36,9 +36,6 @@ from .paths import SPLIT, Paths, is_layer, is_removing, new_removing, new_write_
 if TYPE_CHECKING:
     from ..erofs.reader import Image
 
-MAX_DEPTH = 125
-"""The most layers that an image may have: Docker's bound."""
-
 LAYER, SNAPSHOT, WRITE_SET, REMOVING = "layer", "snapshot", "writeset", "removing"
 """The kinds of claims that this package puts into a lease: layers by the hex of their chain id, and what is on
 its way in or out."""
@@ -157,8 +154,8 @@ class Layers:
         while chain_id is not None:
             found.append(self.get(chain_id))
             chain_id = found[-1].parent
-            if len(found) > MAX_DEPTH:
-                raise LayerDamaged(f"layer {found[0].chain_id} stands on more than {MAX_DEPTH} others")
+            if len(found) > self._driver.most_layers:
+                raise LayerDamaged(f"layer {found[0].chain_id} stands on more than {self._driver.most_layers} others")
         return found
 
     @property
@@ -234,6 +231,15 @@ class Layers:
                 found[at] = self._name(lease, pending, found[at])
         return found
 
+    def check_depth(self, layers: int) -> None:
+        """Refuse more layers than an image may have.
+
+        Raises:
+            InvalidTar: there are.
+        """
+        if layers > (most := self._driver.most_layers):
+            raise InvalidTar(f"max depth exceeded: {layers} layers, at most {most} are possible")
+
     def register(
         self, lease: Lease, stream: Reader, parent: Layer | None = None, expected: Digest | None = None
     ) -> Layer:
@@ -244,7 +250,7 @@ class Layers:
             InvalidTar: there are too many layers below, or see `prepare`.
         """
         depth = len(self.chain(parent.chain_id)) if parent else 0
-        check_depth(depth + 1)
+        self.check_depth(depth + 1)
         pending = self.prepare(lease, stream, parent)
         try:
             if expected is not None and pending.diff_id != expected:
@@ -474,16 +480,6 @@ class Layers:
         remove_tree(self._paths.write_set(write_set))
         lease.drop(WRITE_SET, write_set)
         lease.drop(SNAPSHOT, snapshot)
-
-
-def check_depth(layers: int) -> None:
-    """Refuse more layers than an image may have.
-
-    Raises:
-        InvalidTar: there are.
-    """
-    if layers > MAX_DEPTH:
-        raise InvalidTar(f"max depth exceeded: {layers} layers, at most {MAX_DEPTH} are possible")
 
 
 def _contents_size(entries: Iterable[Entry]) -> int:

@@ -37,6 +37,9 @@ class Driver(Protocol):
     parent_first: bool
     """Whether `create` needs the parent committed; without it, layers may be applied in any order."""
 
+    most_layers: int = 125
+    """The most layers that an image may have, Docker's bound: a driver that can stack more says so."""
+
     keeps_tars: bool = False
     """Whether a layer's tar stays on disk as it came: then nobody has to record how to put it together again."""
 

@@ -52,6 +52,7 @@ class Erofs(Driver):
 
     name = "erofs"
     parent_first = False
+    most_layers = MAX_DEPTH - 1  # one more is below a container
     keeps_tars = True
 
     def __init__(self, home: str) -> None:

@@ -15,7 +15,7 @@ from ..content.contract import Source
 from ..content.copying import read
 from ..errors import DataLoss
 from ..events import Progress, Report, Status, ignore
-from ..layers.layers import Claim, Layer, Pending, check_depth
+from ..layers.layers import Claim, Layer, Pending
 from ..lock import Lease
 from ..oci import config, digest
 from ..oci.digest import Digest
@@ -64,7 +64,7 @@ def install(
             f"invalid manifest, layers length mismatch: the config of image {digest.short(manifest.config.digest)} "
             f"names {len(image.diff_ids)} layers, the manifest {len(manifest.layers)}"
         )
-    check_depth(len(image.diff_ids))
+    store.layers.check_depth(len(image.diff_ids))
     wanted = list(zip(image.diff_ids, manifest.layers, strict=True))
     incoming = _Incoming(store, lease, source, wanted, report)
     try:

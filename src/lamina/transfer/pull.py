@@ -17,7 +17,6 @@ from ..content.copying import read
 from ..errors import DataLoss, InvalidArgument, LaminaError, NotSupported
 from ..events import Problem, Report, Status, once
 from ..images.distribution import Form, Origin
-from ..layers.layers import check_depth
 from ..lock import Lease
 from ..oci import config, digest, manifest, mediatypes, platform
 from ..oci.config import Image
@@ -144,7 +143,7 @@ def _brought(
     is_here = found.config.digest in store.images
     raw = _config(store, places, reference, found.config)
     image = config.parse(raw, f"image config {found.config.digest}")
-    wanted = _layers(image, found)
+    wanted = _layers(store, image, found)
     with contextlib.ExitStack() as stack:
         if not is_here or len(store.rely_on(lease, digest.chains(image.diff_ids))) < len(wanted):
             stack.enter_context(brought(store, lease, places, reference, wanted, report))
@@ -168,13 +167,13 @@ def _config(store: Store, places: Places, reference: Reference, descriptor: Desc
     return read(places.at(reference), descriptor)
 
 
-def _layers(image: Image, found: Manifest) -> list[Wanted]:
+def _layers(store: Store, image: Image, found: Manifest) -> list[Wanted]:
     if len(image.diff_ids) != len(found.layers):
         raise DataLoss(
             f"layers from manifest don't match image configuration: there are {len(found.layers)} in the manifest, "
             f"{len(image.diff_ids)} in the config"
         )
-    check_depth(len(image.diff_ids))
+    store.layers.check_depth(len(image.diff_ids))
     return [Wanted(*layer) for layer in zip(image.diff_ids, found.layers, strict=True)]
 
 
