@@ -33,6 +33,17 @@ print(sorted(made) == list(range(40)), len(set(made.values())))
     assert program(text) == "True 2"
 
 
+def test_more_numbers_than_a_byte_counts() -> None:
+    text = """
+print(share(2048, lambda number: number, int, 2) == {number: number for number in range(2048)})
+try:
+    share(2049, lambda number: number, int, 2)
+except ValueError as error:
+    print(error)
+"""
+    assert program(text) == "True\n2049 numbers; at most 2048 fit a pipe at once"
+
+
 def test_results_may_be_larger_than_a_pipe() -> None:
     text = """
 made = share(4, lambda number: b"x" * (number << 20), bytes, 2)

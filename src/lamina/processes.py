@@ -7,6 +7,7 @@ The others are forked, so that they have at hand all that this process has, and 
 
 import contextlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +21,8 @@ from .streams import CHUNK
 Made = TypeVar("Made")
 
 _PR_SET_PDEATHSIG = 1
-_MOST = 256
+_SIZE = 2  # bytes of a number
+_MOST = select.PIPE_BUF // _SIZE
 
 
 def share(count: int, work: Callable[[int], Made], kind: type[Made], most: int) -> dict[int, Made]:
@@ -33,7 +35,7 @@ def share(count: int, work: Callable[[int], Made], kind: type[Made], most: int) 
     Nothing is forked where other threads run, as they may hold locks, nor where it cannot help: all is done here.
 
     Args:
-        count: at most 256.
+        count: at most 2,048.
         work: what it makes must be a value that msgspec can encode.
         kind: of what it makes.
         most: processes, this one among them; never more than there are processors.
@@ -52,12 +54,12 @@ def share(count: int, work: Callable[[int], Made], kind: type[Made], most: int) 
 
 @contextlib.contextmanager
 def _numbers(count: int) -> Iterator[int]:
-    """Open a pipe with all numbers in it, a byte each: whoever reads one has it alone."""
+    """Open a pipe with all numbers in it, each of two bytes: whoever reads one has it alone."""
     if count > _MOST:
-        raise ValueError(f"{count} numbers; at most {_MOST} fit a byte")
+        raise ValueError(f"{count} numbers; at most {_MOST} fit a pipe at once")
     numbers, end = os.pipe()
     try:
-        os.write(end, bytes(range(count)))
+        os.write(end, b"".join(number.to_bytes(_SIZE, "big") for number in range(count)))
         os.close(end)
         yield numbers
     finally:
@@ -65,8 +67,8 @@ def _numbers(count: int) -> Iterator[int]:
 
 
 def _taken(numbers: int) -> Iterator[int]:
-    while taken := os.read(numbers, 1):
-        yield taken[0]
+    while taken := os.read(numbers, _SIZE):
+        yield int.from_bytes(taken, "big")
 
 
 class _Helper:
