@@ -64,6 +64,7 @@ def test_help_imports_next_to_nothing() -> None:
 def test_reading_commands_leave_out_what_they_do_not_need(furnished: Lamina) -> None:
     """No process, no network, no builds: `images`, `history` and `inspect` start fast."""
     unneeded = {"subprocess", "ssl", "urllib3", "rich", "isal", "backports.zstd", "lamina.build", "lamina.runtime.spec"}
+    unneeded |= {"typing_extensions", "inspect"}
     for words in (("images",), ("history", "tiny:1")):
         assert not imported(*words, root=furnished.root) & unneeded, words
     assert not imported("inspect", "tiny:1", root=furnished.root) & (unneeded - {"lamina.runtime.spec"})
