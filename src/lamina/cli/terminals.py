@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -55,6 +54,8 @@ def _resized(attachment: "Attachment", terminal: bool) -> Iterator[None]:
     if not terminal or not sys.stdout.isatty():
         yield
         return
+
+    import shutil
 
     def resize(*_: object) -> None:
         columns, rows = shutil.get_terminal_size()

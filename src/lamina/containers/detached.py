@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from signal import SIGKILL
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,7 +21,6 @@ from ..errors import Conflict, InvalidArgument, LaminaError
 from ..lock import Lease
 from ..oci import times
 from ..runtime import bundle, groups, monitor
-from ..runtime.attach import Attachment
 from ..runtime.bundle import StartFailed
 from . import settings, signals
 from .life import KILLED, Containers
@@ -39,6 +38,9 @@ from .records import (
     State,
 )
 from .settings import InvalidSetting
+
+if TYPE_CHECKING:
+    from ..runtime.attach import Attachment
 
 STOP_TIMEOUT = 10.0
 """Seconds that a process has after its stop signal before it is killed."""
@@ -65,7 +67,7 @@ def start(containers: Containers, record: Record) -> None:
             _start(containers, lease, record, State())
 
 
-def start_attached(containers: Containers, record: Record) -> Attachment:
+def start_attached(containers: Containers, record: Record) -> "Attachment":
     """Start a container likewise; return its streams, of which no word is missed. See `start` for what is raised."""
     connect = functools.partial(_attached, containers, record)
     with _starting(containers, record) as lease:
@@ -118,9 +120,10 @@ def _start(
 
 
 def _look_after(containers: Containers, record: Record, conmon: pids.ProcessId) -> None:
-    from .probing import begin  # noqa: PLC0415 - what needs this module
+    if record.config.healthcheck:
+        from .probing import begin  # noqa: PLC0415 - what needs this module
 
-    begin(containers, record, conmon)
+        begin(containers, record, conmon)
 
 
 def settle(containers: Containers, container: str, conmon: int) -> float | None:
@@ -332,7 +335,7 @@ def rename(containers: Containers, record: Record, name: str) -> None:
     containers.note(record, "rename", name=name, oldName=f"/{record.name}")
 
 
-def attach(containers: Containers, record: Record) -> Attachment:
+def attach(containers: Containers, record: Record) -> "Attachment":
     """Connect to the streams of a container that runs.
 
     Raises:
@@ -343,7 +346,9 @@ def attach(containers: Containers, record: Record) -> Attachment:
     return _attached(containers, record)
 
 
-def _attached(containers: Containers, record: Record) -> Attachment:
+def _attached(containers: Containers, record: Record) -> "Attachment":
+    from ..runtime.attach import Attachment  # noqa: PLC0415 - sockets, only for who attaches
+
     attachment = Attachment(containers.run_root, record.id)
     containers.note(record, "attach")
     return attachment

@@ -146,10 +146,11 @@ class Containers:
 
     def _begun(self, record: Record) -> None:
         """Do what comes when a process runs in the foreground; we watch it."""
-        from .probing import begin  # noqa: PLC0415 - what needs this module
-
         self.note_start(record)
-        begin(self, record, pids.of(os.getpid()))
+        if record.config.healthcheck:
+            from .probing import begin  # noqa: PLC0415 - what needs this module
+
+            begin(self, record, pids.of(os.getpid()))
 
     def note_end(self, record: Record, state: State) -> None:
         """Note that it has ended."""

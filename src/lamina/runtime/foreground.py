@@ -21,6 +21,8 @@ from .bundle import GROUP
 from .children import Streams, end, spawn, wait
 from .values import Process
 
+_SOON, _LOOKS = 0.002, 100  # to end a watch takes the kernel 0.02 s, as much as a quick runtime needs
+
 
 class Ended(msgspec.Struct, frozen=True):
     """How a process ended.
@@ -79,11 +81,16 @@ def _until_it_runs(folder: str, started: Callable[[int], None], begun: Callable[
     """Wait until a runtime has noted the id of the process that it has started, or has ended without."""
     started(runtime)
     noted, ended = os.path.join(folder, "pid"), os.pidfd_open(runtime)
+
+    def known(patience: float) -> bool:
+        return os.path.exists(noted) or bool(select.select([ended], [], [], patience)[0])
+
     try:
-        with watched(folder) as changed:
-            while not (runs := os.path.exists(noted)) and not select.select([ended], [], [], 0)[0]:
-                changed(None, ended)
-        if runs or os.path.exists(noted):
+        if not any(known(_SOON) for _ in range(_LOOKS)):
+            with watched(folder) as changed:
+                while not known(0):
+                    changed(None, ended)
+        if os.path.exists(noted):
             begun()
     finally:
         os.close(ended)
