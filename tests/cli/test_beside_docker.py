@@ -288,7 +288,11 @@ def _told(done: Result, how: str, words: Words) -> tuple[int, str, str]:
 
 
 def _unattributed(text: str) -> str:
-    """Return an error without who says it, and without what docker adds below; its client 20.10 ends some in a stop."""
+    """Return an error without who says it, and without what docker adds below; its client 20.10 ends some in a stop.
+
+    That one may also tell that it waits no longer for a container that never ran.
+    """
+    text = re.sub(r"^time=.* msg=\"error waiting for container: .*\n?", "", text, flags=re.MULTILINE)
     text = re.sub(r"\.?\n+(Run|See) 'docker .*\n?", "\n", text)
     text = re.sub(r"\.$", "", text, flags=re.MULTILINE)
     return re.sub(r"^(docker: )?(Error: |Error response from daemon: )?", "", text, flags=re.MULTILINE)

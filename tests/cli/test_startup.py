@@ -140,12 +140,15 @@ def test_commands_about_one_image_do_not_list_the_store(lamina: Lamina, tmp_path
 
 
 def _asked(lamina: Lamina, words: tuple[str, ...], folder: pathlib.Path) -> tuple[tuple[str, ...], Counter[str]]:
-    """Return how often a command asks for files of its store, by call, and for the names in its folders."""
+    """Return how often a command asks for files of its store, by call, and for the names in its folders.
+
+    How often it looks whether the runtime has noted a process does not count.
+    """
     trace = folder / "trace"
     calls = "trace=%file,getdents64"
     command = ["strace", "-f", "-yy", "-s", "4096", "-e", calls, "-o", str(trace), os.path.join(BIN, "lamina"), *words]
     subprocess.run(command, env=lamina.env, stdout=subprocess.DEVNULL, check=True)
-    lines = [line for line in trace.read_text().splitlines() if f"{lamina.root}/" in line]
+    lines = [line for line in trace.read_text().splitlines() if f"{lamina.root}/" in line and '/pid"' not in line]
     names = [found[1] for line in lines if (found := re.match(r"\d+ +(\w+)\(", line))]
     entries = sum(int(found[1]) for line in lines if (found := re.search(r"/\* (\d+) entries", line)))
     return words, Counter(names) + Counter(entries=entries)

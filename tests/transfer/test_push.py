@@ -8,8 +8,8 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
+from urllib.request import urlopen
 
 import pytest
 from tests import peers, tars
@@ -203,11 +203,8 @@ def test_what_once_went_in_one_piece_goes_so_again(
     forms = glob.glob(f"{first.root}/lamina/index/forms/**", recursive=True)
     for path in map(pathlib.Path, filter(os.path.isfile, forms)):
         (form,) = json.loads(path.read_text())
-        piece = subprocess.run(
-            ["curl", "-sf", f"http://{registry.host}/v2/x/site/blobs/{form['descriptor']['digest']}"],
-            capture_output=True,
-            check=True,
-        ).stdout
+        with urlopen(f"http://{registry.host}/v2/x/site/blobs/{form['descriptor']['digest']}") as reply:
+            piece = reply.read()
         with packed(blob := io.BytesIO(), recipe) as writer:
             writer.write(gzip.decompress(piece))
         expected[form["descriptor"]["digest"]] = digest.of(blob.getvalue())
