@@ -239,6 +239,7 @@ class _Connection:
         host, _, port = address.partition(":")
         self._host = address
         self._raw = socket.create_connection((host, int(port)))
+        self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as Go's clients do
         self._replies = self._raw.makefile("rb")
 
     def __enter__(self) -> "_Connection":
