@@ -6,13 +6,12 @@ one that is opaque.
 
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 
 import msgspec
 
 from ..erofs.reader import Image, Inode
 from ..errors import InvalidArgument, NotFound
-from ..tar.root import MAX_LINKS, prefixes
+from ..tar.root import MAX_LINKS, merging
 
 _OPAQUE = b"trusted.overlay.opaque"
 _ROOT = Inode(number=0, mode=stat.S_IFDIR | 0o755)
@@ -149,19 +148,12 @@ class Union:
 
     def _directories(self, path: bytes) -> Merged:
         """Return the directories that merge at a clean path."""
-        known = self._merged.get(path)
-        if known is None:
-            way = [path] if self._merged.get(path.rpartition(b"/")[0]) else chain(prefixes(path), [path])
-            for inner in way:
-                known = self._merged.get(inner)
-                if known is None:
-                    above, _, name = inner.rpartition(b"/")
-                    known = self._merged[inner] = self._merge(
-                        (layer, self.images[layer].find(folder, name)) for layer, folder in self._merged[above]
-                    )
-                if not known:  # there is nothing further down
-                    return []
-        return known or []
+        return merging(path, self._merged, self._found_below)
+
+    def _found_below(self, path: bytes) -> Merged:
+        """Return the directories that merge at a path; those of the one it is in are known."""
+        above, _, name = path.rpartition(b"/")
+        return self._merge((layer, self.images[layer].find(folder, name)) for layer, folder in self._merged[above])
 
     def _merge(self, found: Iterable[tuple[int, Inode | None]]) -> Merged:
         """Return the directories that merge, of what the layers have at a path, the topmost first."""

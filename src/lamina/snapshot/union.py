@@ -7,10 +7,9 @@ layers merge, down to one that is opaque; a character device 0:0 stands for an a
 import errno
 import os
 import stat
-from itertools import chain
 
 from ..tar.changes import Place
-from ..tar.root import Root, is_whiteout_inode, prefixes
+from ..tar.root import Root, is_whiteout_inode, merging
 
 _OPEN_AT_ONCE = 256
 """Directories of all layers together; two of a layer at least."""
@@ -58,16 +57,7 @@ class Union:
 
     def _directories(self, path: bytes) -> list[int]:
         """Return the layers whose directories merge at a clean path, the topmost first."""
-        known = self._merged.get(path)
-        if known is None:
-            way = [path] if self._merged.get(path.rpartition(b"/")[0]) else chain(prefixes(path), [path])
-            for inner in way:
-                known = self._merged.get(inner)
-                if known is None:
-                    known = self._merge(inner)
-                if not known:  # there is nothing further down
-                    return []
-        return known or []
+        return merging(path, self._merged, self._merge)
 
     def _merge(self, path: bytes) -> list[int]:
         """Find out the layers of one directory; those of the one it is in are known."""
@@ -84,7 +74,6 @@ class Union:
             merged.append(index)
             if is_opaque(folder, name, self._opaque):
                 break
-        self._merged[path] = merged
         return merged
 
 

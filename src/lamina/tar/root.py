@@ -10,9 +10,13 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from itertools import chain
 from types import TracebackType
+from typing import TypeVar
 
 from ..errors import FailedPrecondition, InvalidArgument
+
+T = TypeVar("T")
 
 MAX_MADE = 256 << 20
 """The most bytes that the paths of directories may have which one `Root` makes on the way to others."""
@@ -88,6 +92,26 @@ def prefixes(path: bytes) -> Iterator[bytes]:
     at = -1
     while (at := path.find(b"/", at + 1)) >= 0:
         yield path[:at]
+
+
+def merging(path: bytes, known: dict[bytes, list[T]], merge: Callable[[bytes], list[T]]) -> list[T]:
+    """Return the directories of several trees that are one at a clean path: nothing where there is none.
+
+    Args:
+        path: where.
+        known: what was found before, by path: at the root in any case. What is found on the way is added.
+        merge: finds it at a path, of which the directory above is known.
+    """
+    found = known.get(path)
+    if found is None:
+        way = [path] if known.get(path.rpartition(b"/")[0]) else chain(prefixes(path), [path])
+        for inner in way:
+            found = known.get(inner)
+            if found is None:
+                found = known[inner] = merge(inner)
+            if not found:  # there is nothing further down
+                break
+    return found or []
 
 
 class Root:
