@@ -199,3 +199,10 @@ def _lifted() -> Iterator[tars.Member]:
         if info.name.startswith("0/s"):
             info.name, info.linkname = info.name[2:], info.linkname.removeprefix("0/")
             yield info, data
+
+
+def test_what_the_runtime_mounts_over_can_be_read_by_all(lamina: Lamina) -> None:
+    """Docker makes these files 0755, and shows what it mounts over them: 0644."""
+    lamina("create", "--name", "plain", "tiny:1", "true")
+    for name in ("hosts", "hostname", "resolv.conf"):
+        assert [mode for _, _, mode, _, _ in _listed(_out(lamina, f"plain:/etc/{name}"))] == [0o644], name

@@ -72,6 +72,21 @@ def test_ends_that_somebody_else_notes(lamina: Lamina) -> None:
     lamina("rm", "two", "three")
 
 
+@pytest.mark.parametrize(
+    ("end", "status", "actions"), [('exec runc "$@"', 3, ["start", "die"]), ("exit 1", 1, ["die"])]
+)
+def test_a_start_that_takes_long(lamina: Lamina, tmp_path: Path, end: str, status: int, actions: list[str]) -> None:
+    """It is told when the process runs, and not where none does: for a while we look for it, then the kernel tells."""
+    slow = tmp_path / "slow"
+    slow.write_text(f'#!/bin/sh\ncase "$*" in *" --pid-file "*) sleep 0.5; {end};; esac\nexec runc "$@"\n')
+    slow.chmod(0o755)
+    words = ("run", "--name", "one", *QUIET, "tiny:1", "sh", "-c", "exit 3")
+    done = lamina(*words, env={"LAMINA_RUNTIME": str(slow)}, check=False)
+    assert done.returncode == status, done
+    assert told(lamina, "container=one")[2:] == actions
+    lamina("rm", "one")
+
+
 def test_what_cannot_be_noted_hinders_nothing(lamina: Lamina) -> None:
     events = Path(lamina.root, "lamina/events")
     subprocess.run(["rm", "-rf", events], check=True)
