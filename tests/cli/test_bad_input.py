@@ -412,6 +412,21 @@ def test_output_that_cannot_be_written(lamina: Lamina) -> None:
         assert lamina("save", "tiny:1", output=full, check=False).stderr == "Error: No space left on device\n"
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_are_closed(lamina: Lamina, closed: str) -> None:
+    """Nothing that is printed gets into the files that are opened in their place."""
+
+    def called(*words: str) -> subprocess.CompletedProcess[str]:
+        command = ["sh", "-c", f'exec lamina "$@" {closed}', "sh", *words]
+        return subprocess.run(command, env=lamina.env, capture_output=True, text=True)
+
+    for words, status in ((("inspect", "tiny:1"), 0), (("tag", "tiny:1", "other:1"), 0), (("inspect", "no:1"), 1)):
+        assert called(*words).returncode == status
+        assert "Traceback" not in called(*words).stderr
+    assert lamina("inspect", "-f", "{{.RepoTags}}", "tiny:1").stdout == "[other:1 tiny:1]\n"
+    assert lamina("system", "check").stdout == f"no problem found in {lamina.root}\n"
+
+
 def test_debug_shows_where_an_error_comes_from(lamina: Lamina) -> None:
     done = lamina("--debug", "history", "nobody", check=False)
     assert done.returncode == 1
