@@ -16,7 +16,8 @@ from tests.tars import Member, directory, fifo, file, hardlink, symlink, tar
 from lamina.containers.files import Merge, Place, copy, extract
 from lamina.errors import LaminaError
 from lamina.tar.apply import apply
-from lamina.tar.pack import everything, pack
+from lamina.tar.changes import everything
+from lamina.tar.pack import pack
 from lamina.tar.reader import Reader
 from lamina.tar.root import Root
 

@@ -1,6 +1,9 @@
 """The policy of system calls: which rules count for which capabilities, and policies of the user's."""
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -13,10 +16,11 @@ ERRNO, ALLOW = "SCMP_ACT_ERRNO", "SCMP_ACT_ALLOW"
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, str]]:
-    """Be an x86_64 whose kernel is new."""
+    """Be an x86_64 whose kernel is new, and runs x32."""
     found = {"machine": ("amd64", "SCMP_ARCH_X86_64")}
     monkeypatch.setattr(seccomp, "_machine", lambda: found["machine"])
     monkeypatch.setattr(seccomp, "_kernel", lambda: (6, 1))
+    monkeypatch.setattr(seccomp, "_runs_x32", lambda: True)
     return found
 
 
@@ -41,6 +45,29 @@ def test_the_default_denies_what_it_does_not_name() -> None:
     kept = {"mount", "unshare", "setns", "keyctl", "add_key", "request_key", "kexec_load", "bpf", "io_uring_setup"}
     kept |= {"userfaultfd", "init_module", "settimeofday", "reboot", "swapon", "perf_event_open", "syslog", "clone3"}
     assert not calls & kept
+
+
+def test_a_kernel_without_x32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seccomp, "_runs_x32", lambda: False)
+    assert policy()["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]
+
+
+ASKED = """
+import ctypes
+from lamina.runtime.seccomp import _runs_x32
+libc = ctypes.CDLL(None)
+by_itself, asked = _runs_x32(), libc.prctl(21) != 0 or libc.syscall(0x40000000 + 39) > 0  # under a filter; getpid
+allow = ctypes.create_string_buffer(bytes([6, 0, 0, 0, 0, 0, 0xFF, 0x7F]), 8)  # return SECCOMP_RET_ALLOW
+program = (ctypes.c_size_t * 2)(1, ctypes.addressof(allow))  # of so many instructions
+assert libc.prctl(38, 1, 0, 0, 0) == 0 == libc.prctl(22, 2, program, 0, 0)
+print(by_itself == asked, _runs_x32())
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="x32 is of x86-64")
+def test_whether_the_kernel_runs_x32_is_asked_where_no_filter_is() -> None:
+    done = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
 
 
 @pytest.mark.parametrize(

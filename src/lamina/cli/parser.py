@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, NoReturn
 
 USAGE_EXIT = 125
@@ -32,7 +33,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, usage: str, summary: str, aliases: Sequence[str] = (), *, help_short: bool = True) -> None:
-        super().__init__(prog=" ".join(_words(usage)), add_help=False, allow_abbrev=False, formatter_class=_OfAnyWidth)
+        super().__init__(prog=" ".join(_words(usage)), add_help=False, allow_abbrev=False, formatter_class=_formatter)
         self._line = usage
         self._summary = summary
         self._aliases = aliases
@@ -150,11 +151,10 @@ def pairs(texts: Iterable[str]) -> dict[str, str]:
     return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
-class _OfAnyWidth(argparse.HelpFormatter):
-    """argparse makes a formatter for every option; its own looks at the terminal and imports shutil each time."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=80)
+@cache
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Return one formatter: argparse makes one for every option, which looks at the terminal and imports shutil."""
+    return argparse.HelpFormatter(prog, width=80)
 
 
 def columns(rows: Iterable[tuple[str, str]]) -> str:

@@ -23,9 +23,9 @@ from ..errors import NotFound as NotFoundError
 from ..snapshot.copying import Copier
 from ..streams import Reader
 from ..tar.apply import apply
-from ..tar.changes import Change, Kind
+from ..tar.changes import Change, Kind, everything
 from ..tar.header import InvalidTar
-from ..tar.pack import everything, pack
+from ..tar.pack import pack
 from ..tar.reader import Below
 from ..tar.reader import Reader as TarReader
 from ..tar.root import NotBelow, Root, clean
@@ -174,7 +174,7 @@ def export(root: Root) -> Iterator[bytes]:
 
 
 class Merge:
-    """Entries go over what is there, and names of whiteouts are refused (the contract of `tar.apply.Whiteouts`)."""
+    """Entries go over what is there, and names of whiteouts are refused (the contract of `tar.contract.Whiteouts`)."""
 
     def hide(self, root: Root, path: bytes) -> None:
         raise InvalidTar(f"the name of {os.fsdecode(path)!r} begins with .wh., which stands for an absence in layers")

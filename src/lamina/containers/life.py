@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,7 +22,6 @@ from ..runtime.children import Streams
 from ..runtime.values import Process
 from ..store import journal
 from ..store.store import Store
-from ..tar.changes import Change
 from ..tar.root import Root, clean
 from . import grants, mounts, settings
 from .naming import suggest
@@ -45,6 +45,9 @@ from .records import (
 )
 from .settings import Wish
 from .volumes import Volumes
+
+if TYPE_CHECKING:
+    from ..tar.changes import Change
 
 _PATIENCE = 0.01  # seconds between looks at whether a killed container's runner has let go
 
@@ -251,7 +254,7 @@ class Containers:
             pid = self.process(record.id) if self.state(record.id).status in LIVE else 0
             yield stack.enter_context(Root(f"/proc/{pid}/root") if pid else self.files(record.id))
 
-    def changes(self, record: Record) -> Iterator[Change]:
+    def changes(self, record: Record) -> Iterator["Change"]:
         """Yield what a container changed of its image, parents of changes first."""
         with self.records.hold(record.id):
             writable = self.store.mounts.get(record.id)

@@ -23,7 +23,6 @@ from ..files import fsync, syncfs
 from ..lock import Lease, claims
 from ..oci import times
 from ..runtime.values import Bind
-from ..snapshot.copying import Copier, copy_metadata
 from ..store.journal import VOLUME as VOLUMES
 from ..store.store import Store
 from ..tar.root import NotBelow, Root, clean
@@ -442,6 +441,8 @@ def _copy_out(tree: Root, place: str, new: str) -> bool:
 
 
 def _copy(source: Root, target: Root) -> None:
+    from ..snapshot.copying import Copier, copy_metadata  # noqa: PLC0415 - few containers fill a volume
+
     Copier(target).tree(source, b"", b"")
     copy_metadata(source.fd, b".", os.fstat(source.fd), target.fd, b".")
 

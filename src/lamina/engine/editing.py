@@ -17,7 +17,8 @@ from ..store.lifecycle import create_built
 from ..store.names import name_image
 from ..store.store import Store
 from ..streams import Pieces, Reader
-from ..tar.pack import Fixed, everything, pack
+from ..tar.changes import everything
+from ..tar.pack import Fixed, pack
 from ..tar.root import Root
 
 

@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 
 from ..erofs.reader import Image
-from ..tar.reader import Summed
+from ..tar.contract import Summed
 from .layertree import LayerTree
 from .settling import has_to_settle, settle
 from .spare import Spare

@@ -18,9 +18,8 @@ from ..erofs.reader import Image
 from ..erofs.writer import Writer
 from ..tar import apply as tar_apply
 from ..tar import whiteout
-from ..tar.apply import Applied
+from ..tar.contract import Applied, Summed
 from ..tar.header import BLOCK_DEVICE, CHARACTER, DIRECTORY, FIFO, HARDLINK, REGULAR, SYMLINK, Entry, InvalidTar
-from ..tar.reader import Summed
 from ..tar.root import MAX_LINKS, MAX_MADE, MAX_STEPS, NotBelow, clean
 from .attributes import kept
 from .spare import Spare

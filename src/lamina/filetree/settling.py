@@ -9,7 +9,7 @@ no directories merge they would be listed.
 from ..erofs import layout
 from ..erofs.directory import Meta, Node
 from ..erofs.reader import Image
-from ..tar.apply import Applied, no_target
+from ..tar.contract import Applied, no_target
 from .layertree import Directory, LayerTree
 from .spare import Spare
 from .union import File, Union, is_opaque

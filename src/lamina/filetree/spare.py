@@ -17,8 +17,8 @@ from ..erofs.writer import TooLarge
 from ..errors import DataLoss
 from ..files import open_regular
 from ..tar import checksum
+from ..tar.contract import Entries
 from ..tar.header import Entry
-from ..tar.reader import Entries
 
 _CHUNKS = 1024
 """Into which a file with holes is cut, and two more for each piece of it: its table is about as large as its map."""

@@ -25,9 +25,7 @@ from ..oci.digest import Digest
 from ..readahead import Ahead
 from ..snapshot.driver import Driver
 from ..streams import DigestMismatch, Hashed, Pieces, Reader, Verified, chunks
-from ..tar import reader as tar_reader
-from ..tar import split
-from ..tar.apply import Applied
+from ..tar.contract import Applied
 from ..tar.header import REGULAR, Entry, InvalidTar
 from ..tar.root import Breakout, NotBelow, NotRegular, Root, clean
 from ..tar.root import open_regular as open_inside
@@ -35,6 +33,7 @@ from .paths import SPLIT, Paths, is_layer, is_removing, new_removing, new_write_
 
 if TYPE_CHECKING:
     from ..erofs.reader import Image
+    from ..tar.split import Outline
 
 LAYER, SNAPSHOT, WRITE_SET, REMOVING = "layer", "snapshot", "writeset", "removing"
 """The kinds of claims that this package puts into a lease: layers by the hex of their chain id, and what is on
@@ -201,7 +200,9 @@ class Layers:
         """Give the driver a tar; record what it does not keep of it."""
         if self._driver.keeps_tars:
             return self._driver.apply(snapshot, stream)
-        with open(os.path.join(folder, SPLIT), "w+b") as file, split.Recorder(file, folder) as recorder:
+        from ..tar.split import Recorder  # noqa: PLC0415
+
+        with open(os.path.join(folder, SPLIT), "w+b") as file, Recorder(file, folder) as recorder:
             applied = self._driver.apply(snapshot, stream, recorder)
             recorder.finish()
             os.fchmod(file.fileno(), 0o644)
@@ -291,6 +292,8 @@ class Layers:
         if self._driver.keeps_tars:
             with self._kept(layer) as file:
                 return file.seek(0, os.SEEK_END)
+        from ..tar import split  # noqa: PLC0415
+
         with self._split(layer) as file:
             return split.size(file)
 
@@ -310,6 +313,8 @@ class Layers:
             with self._kept(layer) as file:
                 yield from chunks(file)
             return
+        from ..tar import split  # noqa: PLC0415
+
         with self._split(layer) as file, self._driver.open(layer.cache_id) as root:
             try:
                 yield from split.assemble(file, lambda name: _open_file(root, name))
@@ -333,15 +338,17 @@ class Layers:
             raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
 
     @contextlib.contextmanager
-    def outline(self, layer: Layer) -> Iterator[split.Outline]:
+    def outline(self, layer: Layer) -> Iterator["Outline"]:
         """Open the entries of the layer's tar, without `keeps_indexes`; no file of it is read.
 
         Raises:
             LayerDamaged: what is known of the tar cannot be read.
         """
+        from ..tar.split import Outline  # noqa: PLC0415
+
         with self._split(layer) as file:
             try:
-                yield split.Outline(file)
+                yield Outline(file)
             except (DataLoss, InvalidTar) as error:
                 raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
 
@@ -450,8 +457,10 @@ class Layers:
         if known in (None, size):
             return True
         if self._driver.keeps_tars:
+            from ..tar import reader  # noqa: PLC0415
+
             with self.tar(layer) as stream:
-                return size == _contents_size(tar_reader.Reader(stream))
+                return size == _contents_size(reader.Reader(stream))
         with self.outline(layer) as entries:
             return size == _contents_size(entries)
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,10 +25,12 @@ from ..mount import Mount, detached
 from ..oci import digest
 from ..oci.digest import Digest
 from ..snapshot.driver import Driver
-from ..tar.changes import Change
 from ..tar.root import Root
 from .layers import SNAPSHOT, WRITE_SET, Layer, LayerDamaged, write_new
 from .paths import Paths, new_write_set
+
+if TYPE_CHECKING:
+    from ..tar.changes import Change
 
 Init = Callable[[Root], None]
 """Fills the init tree, whose root it gets, with what a container needs."""
@@ -153,7 +156,7 @@ class Mounts:
         """Return the mount that shows a container's files."""
         return self._driver.mount(writable.mount_id)
 
-    def changes(self, writable: WritableLayer, parent: Layer | None) -> Iterator[Change]:
+    def changes(self, writable: WritableLayer, parent: Layer | None) -> Iterator["Change"]:
         """Yield what a container changed of its image; the init tree counts as the image's."""
         below = writable.init_id or (parent.cache_id if parent else None)
         return self._driver.changes(writable.mount_id, below)

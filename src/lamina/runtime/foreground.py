@@ -16,7 +16,7 @@ from ..files import watched
 from ..mount import Mount
 from ..namespaces import Namespace
 from ..tar.root import Root
-from . import bundle, groups, terminal
+from . import bundle, groups
 from .bundle import GROUP
 from .children import Streams, end, spawn, wait
 from .values import Process
@@ -108,6 +108,8 @@ def _run(
     namespace: Namespace, command: list[str], is_terminal: bool, streams: Streams, started: Callable[[int], None]
 ) -> int:
     if is_terminal and not any(map(os.isatty, (streams.stdin, streams.stdout, streams.stderr))):
+        from . import terminal  # noqa: PLC0415 - seldom
+
         return terminal.run(lambda inner: namespace.run(spawn, command, inner), streams, started)
     pid = namespace.run(functools.partial(spawn, command, streams, apart=not is_terminal))
     try:

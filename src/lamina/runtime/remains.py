@@ -6,7 +6,6 @@ it could not be told to remove one. So it is ended first, and then all that bear
 
 import contextlib
 import errno
-import glob
 import os
 import select
 import signal
@@ -15,6 +14,7 @@ import time
 from ..files import remove_tree
 from . import bundle
 
+_CGROUPS = "/sys/fs/cgroup"
 _PATIENCE = 10.0  # seconds
 _PAUSE = 0.005
 
@@ -32,13 +32,17 @@ def clear(runtime: str, run_root: str, name: str) -> None:
         _end(pid)
     if runtime:
         bundle.tell(runtime, run_root, name, "delete", "--force", name)
-    for group in (
-        *glob.glob(f"/sys/fs/cgroup/*/{bundle.GROUP}{name}"),
-        *glob.glob(f"/sys/fs/cgroup/{bundle.GROUP}{name}"),
-    ):
-        _remove_group(group)
+    for place in _CGROUPS, *_directories(_CGROUPS):
+        if os.path.isdir(group := os.path.join(place, bundle.GROUP + name)):
+            _remove_group(group)
     remove_tree(os.path.join(run_root, "state", name))
     remove_tree(folder)
+
+
+def _directories(path: str) -> list[str]:
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        return [entry.path for entry in entries if entry.is_dir()]
+    return []
 
 
 def interrupt(verb: str, name: str) -> None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from ..errors import NotSupported
 from ..mount import Mount
 from ..streams import Reader as Stream
-from ..tar import reader
-from ..tar.apply import Applied, Keeper
-from ..tar.changes import Change
+from ..tar import contract
+from ..tar.contract import Applied, Keeper
 from ..tar.root import Root
 
 if TYPE_CHECKING:
     from ..erofs.reader import Image
+    from ..tar.changes import Change
 
 
-class Recorder(reader.Recorder, Keeper, Protocol):
+class Recorder(contract.Recorder, Keeper, Protocol):
     """Hears of all bytes of a tar, and of the contents that go while it is unpacked; see `tar.split.Recorder`."""
 
 
@@ -109,7 +109,7 @@ class Driver(Protocol):
         """
         ...
 
-    def changes(self, snapshot: str, parent: str | None) -> Iterator[Change]:
+    def changes(self, snapshot: str, parent: str | None) -> Iterator["Change"]:
         """Yield what a tree changes of its parent; the files are found by `open`."""
         ...
 

@@ -1,45 +1,36 @@
 """The driver `erofs`: a layer is its tar, as it came, and an image of inodes that lead into it; see `paths`.
 
-Nothing is unpacked. A layer's image is written when all of its tar has come, without looking at its parent; what does
-need the parent is done by `commit`, which reads the headers of the tar once more (`filetree.settling`). Containers
-write to a directory, as with overlay2.
+Nothing is unpacked: `layerimages` has what is made of a tar instead. Containers write to a directory, as with overlay2.
 
 Layers come in, go out and are read without any right; to mount them takes root, and a kernel that mounts EROFS images
 from files (Linux 6.12), on a file system that it can do that with.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from ..erofs.reader import Image as ErofsImage
-from ..erofs.reader import ImageDamaged
-from ..erofs.writer import Writer
 from ..errors import DataLoss
-from ..files import eager, fsync, is_want, open_regular, remove_tree, replace, replacing, syncfs
-from ..filetree.layertree import LayerTree
-from ..filetree.settling import has_to_settle, is_settled, settle
-from ..filetree.spare import Spare, digest
-from ..filetree.union import Union
+from ..files import is_want, open_regular, remove_tree, replace, syncfs
 from ..mount import Image, Mount, detached
 from ..streams import Reader as Stream
-from ..streams import Tee
-from ..tar.apply import Applied, refused
-from ..tar.changes import Change, Tree, changes
+from ..tar.contract import Applied
 from ..tar.header import InvalidTar
-from ..tar.pack import everything
-from ..tar.reader import Reader
 from ..tar.root import Root
 from .driver import Driver, Recorder
-from .marks import Beneath
-from .paths import DATA, DIFF, HOLDERS, IMAGE, PARENT, TAR, WORK, ErofsPaths
+from .paths import DIFF, HOLDERS, IMAGE, PARENT, TAR, WORK, ErofsPaths
+
+if TYPE_CHECKING:
+    from ..erofs.reader import Image as ErofsImage
+    from ..tar.changes import Change
+    from .layerimages import LayerImages
 
 MAX_DEPTH = 500
 """The most layers that overlayfs joins (OVL_MAX_STACK)."""
 
 _OPAQUE = b"trusted.overlay.opaque"
-_NEW = ".new"
 _MAX_ID = 200
 
 
@@ -62,17 +53,15 @@ class Erofs(Driver):
         os.makedirs(self._paths.home, 0o700, exist_ok=True)
         os.mkdir(self._paths.folder(snapshot), 0o710)
 
-    def apply(self, snapshot: str, stream: Stream, recorder: Recorder | None = None) -> Applied:
-        with _told(), self._spare(snapshot, fresh=True) as spare:
-            tree = LayerTree(spare)
-            with eager(self._paths.file(snapshot, TAR)) as file:
-                tree.read(Reader(Tee(stream, file)))
-                size = file.tell()
-            self._write_image(snapshot, tree.finish(size))
-            return tree.applied
+    @functools.cached_property
+    def _images(self) -> "LayerImages":
+        """What layers have beside their tars."""
+        from .layerimages import LayerImages  # noqa: PLC0415 - to mount them takes none of it
 
-    def _spare(self, snapshot: str, *, fresh: bool) -> Spare:
-        return Spare(self._paths.file(snapshot, DATA), fresh=fresh)
+        return LayerImages(self._paths, self._chain, self.tar)
+
+    def apply(self, snapshot: str, stream: Stream, recorder: Recorder | None = None) -> Applied:
+        return self._images.take(snapshot, stream)
 
     def tar(self, snapshot: str) -> BinaryIO:
         path = self._paths.file(snapshot, TAR)
@@ -83,57 +72,16 @@ class Erofs(Driver):
                 raise
             raise DataLoss(f"{path}: {error.strerror}") from error
 
-    def index(self, snapshot: str) -> ErofsImage:
-        path = self._paths.file(snapshot, IMAGE)
-        try:
-            return ErofsImage(path)
-        except OSError as error:
-            if is_want(error):
-                raise
-            raise DataLoss(f"{path}: {error.strerror}") from error
+    def index(self, snapshot: str) -> "ErofsImage":
+        return self._images.open(snapshot)
 
     def devices(self, snapshot: str) -> list[str]:
-        paths = [self._paths.file(snapshot, name) for name in (TAR, DATA)]
-        return paths if os.path.exists(paths[1]) else paths[:1]
+        return self._paths.devices(snapshot)
 
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if parent is not None:
             self._stand_on(snapshot, parent)
-        if not has_to_settle(applied, is_base=parent is None) or self._is_settled(snapshot, parent, applied):
-            return applied.size
-        with _told(), self._spare(snapshot, fresh=False) as spare:
-            with self.index(snapshot) as earlier:
-                image = self._image(snapshot, parent, spare, earlier)
-            self._write_image(snapshot, image)
-            return image.size
-
-    def _is_settled(self, snapshot: str, parent: str | None, applied: Applied) -> bool:
-        with ErofsImage(self._paths.file(snapshot, IMAGE)) as image, self._below(parent) as below:
-            return is_settled(image, below, applied)
-
-    @contextlib.contextmanager
-    def _below(self, parent: str | None) -> Iterator[Union]:
-        """Open the images of a layer and all below it."""
-        with contextlib.ExitStack() as stack:
-            chain = self._chain(parent)[::-1]
-            yield Union([stack.enter_context(ErofsImage(self._paths.file(layer, IMAGE))) for layer in chain])
-
-    def _image(self, snapshot: str, parent: str | None, spare: Spare, earlier: ErofsImage | None = None) -> Writer:
-        """Return a layer's image, made from its tar and from what it stands on."""
-        tree = LayerTree(spare, earlier)
-        with self.tar(snapshot) as file:
-            tree.read(Reader(file))
-            size = file.seek(0, os.SEEK_END)
-        if has_to_settle(tree.applied, is_base=parent is None):
-            spare.fresh = True
-            with self._below(parent) as below:
-                settle(tree, below, [self.devices(layer) for layer in self._chain(parent)[::-1]], spare)
-        return tree.finish(size)
-
-    def _write_image(self, snapshot: str, image: Writer) -> None:
-        """Write the image of a layer that nothing refers to yet: its caller makes all of it durable at once."""
-        with open(self._paths.file(snapshot, IMAGE), "wb", opener=_private) as file:
-            image.write(file)
+        return self._images.settle(snapshot, parent, applied)
 
     def prepare(self, snapshot: str, parent: str | None) -> None:
         self.create(snapshot, parent)
@@ -194,7 +142,10 @@ class Erofs(Driver):
         finally:
             os.close(fd)
 
-    def changes(self, snapshot: str, parent: str | None) -> Iterator[Change]:
+    def changes(self, snapshot: str, parent: str | None) -> Iterator["Change"]:
+        from ..tar.changes import Tree, changes, everything  # noqa: PLC0415
+        from .marks import Beneath  # noqa: PLC0415
+
         lowers = self._chain(snapshot)[1:]
         with self.open(snapshot) as root:
             if not lowers:
@@ -236,46 +187,14 @@ class Erofs(Driver):
             if (self.parent(snapshot) or None) != parent:
                 yield f"{self.name}/{snapshot}/{PARENT} does not name the layer below it"
             if self._is_layer(snapshot):
-                yield from self._damages(snapshot)
+                yield from self._images.damages(snapshot)
             elif parent and not os.path.isdir(self._paths.file(snapshot, WORK)):
                 yield f"{self.name}/{snapshot}/{WORK} is missing"
         except DataLoss as error:
             yield str(error)
 
-    def _damages(self, snapshot: str) -> Iterator[str]:
-        """Yield what is wrong with the files that a layer has beside its tar, a line each."""
-        where = f"{self.name}/{snapshot}"
-        if not os.path.isfile(self._paths.file(snapshot, TAR)):
-            yield f"{where}/{TAR} is missing"
-        try:
-            with ErofsImage(self._paths.file(snapshot, IMAGE)) as image:
-                devices = image.devices
-        except (OSError, ImageDamaged) as error:
-            yield f"{where}/{IMAGE} is damaged or missing" + (
-                f": {error.strerror}" if isinstance(error, OSError) else ""
-            )
-            return
-        data = self._paths.file(snapshot, DATA)
-        if len(devices) < 2:
-            if os.path.lexists(data):
-                yield f"{where}/{DATA} is there, though the image does not know it"
-            return
-        try:
-            is_sound = digest(data) == devices[1].digest
-        except OSError:
-            is_sound = False
-        if not is_sound:
-            yield f"{where}/{DATA} is damaged or missing"
-
     def size(self, snapshot: str) -> int:
-        path = self._paths.file(snapshot, IMAGE)
-        try:
-            with ErofsImage(path) as image:
-                return image.usage()
-        except OSError as error:
-            if is_want(error):
-                raise
-            raise DataLoss(f"{path}: {error.strerror}") from error
+        return self._images.usage(snapshot)
 
     def strays(self) -> Iterator[str]:
         return iter(())
@@ -317,8 +236,8 @@ class Erofs(Driver):
                     aside(work)
                 os.mkdir(work, 0o700)
                 yield work
-        elif next(self._damages(snapshot), ""):
-            yield from self._make_again(snapshot, parent, aside)
+        elif next(self._images.damages(snapshot), ""):
+            yield from self._images.make_again(snapshot, parent, aside)
 
     def _mend_parent(self, snapshot: str, parent: str | None, aside: Callable[[str], None]) -> Iterator[str]:
         path = self._paths.file(snapshot, PARENT)
@@ -330,35 +249,3 @@ class Erofs(Driver):
         if parent is not None:
             replace(path, parent.encode())
         yield path
-
-    def _make_again(self, snapshot: str, parent: str | None, aside: Callable[[str], None]) -> Iterator[str]:
-        """Make what a layer has beside its tar anew, each file in one durable step."""
-        data, path = self._paths.file(snapshot, DATA), self._paths.file(snapshot, IMAGE)
-        remove_tree(data + _NEW)
-        with Spare(data + _NEW, fresh=True) as spare:
-            image = self._image(snapshot, parent, spare)
-        for old in (data, path):
-            if os.path.isdir(old):
-                aside(old)
-        if spare.blocks:
-            fsync(data + _NEW)
-            os.rename(data + _NEW, data)
-            yield data
-        elif os.path.lexists(data):
-            aside(data)
-        with replacing(path, 0o600) as file:
-            image.write(file)
-        yield path
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Say in our words that the disk is full, or refuses otherwise."""
-    try:
-        yield
-    except OSError as error:
-        raise refused(error, os.path.basename(os.fsencode(error.filename or IMAGE))) from error
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -22,7 +22,7 @@ class Shown(Protocol):
 
 
 class Marks:
-    """Whiteouts as overlayfs has them (the contract of `tar.apply.Whiteouts`)."""
+    """Whiteouts as overlayfs has them (the contract of `tar.contract.Whiteouts`)."""
 
     def __init__(self, opaque: bytes) -> None:
         self._opaque = opaque

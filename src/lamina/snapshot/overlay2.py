@@ -18,8 +18,8 @@ from ..mount import Mount
 from ..streams import CHUNK
 from ..streams import Reader as Stream
 from ..tar import apply as tar_apply
-from ..tar.apply import Applied
 from ..tar.changes import Change, changes
+from ..tar.contract import Applied, no_target
 from ..tar.header import InvalidTar
 from ..tar.reader import Reader
 from ..tar.root import NotBelow, Root, is_whiteout_inode, prefixes
@@ -349,7 +349,7 @@ def _is_there(root: Root, path: bytes) -> bool:
 def _copy_up(root: Root, below: Union, target: bytes, path: bytes, wanted: bytes) -> int:
     found = below.find(target)
     if found is None or stat.S_ISDIR(found.info.st_mode):
-        raise tar_apply.no_target(wanted, target)
+        raise no_target(wanted, target)
     return copy_file(found.folder, found.name, *root.parent(path, make=True))
 
 

@@ -83,3 +83,8 @@ class ErofsPaths:
     def file(self, snapshot: str, name: str) -> str:
         """The absolute path of a file or folder of a tree."""
         return os.path.join(self.home, snapshot, name)
+
+    def devices(self, snapshot: str) -> list[str]:
+        """The absolute paths of the files that a layer's contents lie in, in the order of its image's devices."""
+        tar, data = self.file(snapshot, TAR), self.file(snapshot, DATA)
+        return [tar, data] if os.path.exists(data) else [tar]

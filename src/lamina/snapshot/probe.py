@@ -9,8 +9,6 @@ from ..files import remove_tree
 from ..mount import detached
 from ..tar.header import DIRECTORY, Entry, blocks
 from .driver import Driver
-from .overlay2 import Overlay2
-from .vfs import Vfs
 
 DRIVERS = ("erofs", "overlay2", "vfs")
 """All drivers, the preferred first; the last one works everywhere."""
@@ -24,7 +22,13 @@ def make(name: str, home: str, *, privileged: bool) -> Driver:
         from .erofs import Erofs  # noqa: PLC0415 - only for stores that have it
 
         return Erofs(home)
-    return (Overlay2 if name == "overlay2" else Vfs)(home, privileged=privileged)
+    if name == "overlay2":
+        from .overlay2 import Overlay2  # noqa: PLC0415
+
+        return Overlay2(home, privileged=privileged)
+    from .vfs import Vfs  # noqa: PLC0415
+
+    return Vfs(home, privileged=privileged)
 
 
 def choose(folder: str, *, privileged: bool) -> tuple[str, str]:

@@ -13,9 +13,8 @@ from ..files import remove_tree, syncfs
 from ..mount import Mount
 from ..streams import Reader as Stream
 from ..tar import apply as tar_apply
-from ..tar.apply import Applied
-from ..tar.changes import Change, Tree, changes
-from ..tar.pack import everything
+from ..tar.changes import Change, Tree, changes, everything
+from ..tar.contract import Applied, no_target
 from ..tar.reader import Reader
 from ..tar.root import NotBelow, Root
 from .copying import Copier
@@ -49,7 +48,7 @@ class Vfs(Driver):
 
     def commit(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         if applied.links:
-            raise tar_apply.no_target(*next(iter(applied.links.items())))
+            raise no_target(*next(iter(applied.links.items())))
         return applied.size
 
     def prepare(self, snapshot: str, parent: str | None) -> None:
@@ -110,7 +109,7 @@ class Vfs(Driver):
 
 
 class _Removals:
-    """Whiteouts that take away at once what the tree's parent brought (`tar.apply.Whiteouts`)."""
+    """Whiteouts that take away at once what the tree's parent brought (`tar.contract.Whiteouts`)."""
 
     def __init__(self) -> None:
         self._ours: set[int] = set()  # hashes of the inode of the directory and the name in it

@@ -13,11 +13,9 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from ..content.local import Local
 from ..errors import Conflict, FailedPrecondition, LaminaError, NotSupported, PermissionDenied
 from ..events import Problem
 from ..files import remove_tree
-from ..images.distribution import Distribution
 from ..images.images import ImageDamaged, ImageNotFound, Images
 from ..images.paths import Paths as ImagePaths
 from ..images.references import References, ReferencesDamaged
@@ -34,6 +32,8 @@ from .journal import Journal
 from .paths import Paths
 
 if TYPE_CHECKING:
+    from ..content.local import Local
+    from ..images.distribution import Distribution
     from ..layers.files import Indexes
 
 TEMPORARY = "temporary"
@@ -105,14 +105,26 @@ class Store:
         if not os.path.isdir(self.paths.leases) or not os.path.isdir(self.paths.driver(name)):
             self._make()
         self.driver = probe.make(name, self.paths.driver(name), privileged=self.privileged)
-        images = ImagePaths(self.paths.image(name), self.paths.index)
+        self._image_paths = images = ImagePaths(self.paths.image(name), self.paths.index)
         self.images = Images(images)
         self.references = References(images.repositories)
         self.steps = Steps(images, self.images)
-        self.distribution = Distribution(images)
         self.layers = Layers(self.paths.layerdb(name), self.driver, self.lock)
         self.mounts = Mounts(self.paths.layerdb(name), self.driver, self.lock)
-        self.content = Local(self.paths.content)
+
+    @functools.cached_property
+    def distribution(self) -> "Distribution":
+        """What is known of the compressed forms of layers."""
+        from ..images.distribution import Distribution  # noqa: PLC0415 - for what talks to registries
+
+        return Distribution(self._image_paths)
+
+    @functools.cached_property
+    def content(self) -> "Local":
+        """Manifests and blobs as registries have them."""
+        from ..content.local import Local  # noqa: PLC0415 - likewise
+
+        return Local(self.paths.content)
 
     @functools.cached_property
     def indexes(self) -> "Indexes":

@@ -1,5 +1,6 @@
 """The layer codec: tar streams to trees, trees to tar streams, and the record that gives the same bytes back.
 
+contract   what readers, unpackers and keepers of tars have of each other
 header     one entry's metadata, to and from its 512-byte blocks (POSIX.1-2017 pax, ustar, GNU, V7)
 reader     a stream as a sequence of entries, each read once
 root       names below a directory, never outside of it

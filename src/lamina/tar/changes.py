@@ -104,6 +104,13 @@ class _Folder(msgspec.Struct):
     reported: bool
 
 
+def everything(root: Root) -> Iterator[Change]:
+    """Yield all of a tree as added; of what is mounted on a directory of it only that directory."""
+    device = os.fstat(root.fd).st_dev
+    mounted = root.walk(prune=lambda path: os.fstat(root.directory(path)).st_dev != device)
+    return (Change(Kind.ADDED, path, info) for path, _, _, info in mounted)
+
+
 def changes(root: Root, below: Below) -> Iterator[Change]:
     """Yield what differs between a tree and what is below it.
 

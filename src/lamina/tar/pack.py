@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..errors import FailedPrecondition
 from ..streams import CHUNK
 from . import whiteout
-from .changes import Change, Kind
+from .changes import Change
 from .header import (
     BLOCK,
     BLOCK_DEVICE,
@@ -90,13 +90,6 @@ def pack(changes: Iterable[Change], root: Root, fixed: Fixed = AS_IS) -> Iterato
                 pending = 0
     parts.append(END)
     yield b"".join(parts)
-
-
-def everything(root: Root) -> Iterator[Change]:
-    """Yield all of a tree as added; of what is mounted on a directory of it only that directory."""
-    device = os.fstat(root.fd).st_dev
-    mounted = root.walk(prune=lambda path: os.fstat(root.directory(path)).st_dev != device)
-    return (Change(Kind.ADDED, path, info) for path, _, _, info in mounted)
 
 
 def _member(change: Change, root: Root, links: dict[tuple[int, int], bytes], fixed: Fixed) -> Iterator[bytes]:

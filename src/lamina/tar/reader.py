@@ -10,11 +10,11 @@ checksum or, where they will not lie on disk as a file, as `raw` too. See `split
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 from ..streams import CHUNK
 from ..streams import Reader as Stream
 from . import checksum, sparse
+from .contract import Recorder
 from .header import (
     BLOCK,
     EXTENSIONS,
@@ -39,51 +39,6 @@ MAX_EXTENSION = 1 << 20
 
 _ZERO_BLOCK = bytes(BLOCK)
 _EXTENDED = EXTENSIONS | {GNU_SPARSE}
-
-
-class Entries(Protocol):
-    """Entries in their order, and the content of the current one."""
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Yield the entries; the content of one is gone when the next is asked for."""
-        ...
-
-    def content(self) -> Iterator[memoryview]:
-        """Yield what is left of the current entry's content, in pieces that stay valid."""
-        ...
-
-
-class Summed(Entries, Protocol):
-    """Entries that also say where their contents begin, and what their checksums are."""
-
-    @property
-    def position(self) -> int:
-        """Where in the tar the content of the current entry begins."""
-        ...
-
-    def checksum(self) -> int:
-        """Pass over the current entry's content; return its CRC-64 (ISO)."""
-        ...
-
-
-class Recorder(Protocol):
-    """Sees all bytes of a tar that its reader passes; see `split.Recorder`."""
-
-    def raw(self, data: bytes | memoryview) -> None:
-        """Take bytes that only the tar has."""
-        ...
-
-    def stores(self, entry: Entry) -> bool:
-        """Tell whether the content of an entry will be a file in the tree, to be found again by its name."""
-        ...
-
-    def piece(self, data: memoryview) -> None:
-        """Take a part of such a content."""
-        ...
-
-    def file(self, entry: Entry) -> None:
-        """Take an entry whose header was given as `raw` and whose content, if any, in pieces."""
-        ...
 
 
 class Reader:

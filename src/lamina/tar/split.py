@@ -111,7 +111,7 @@ class Recorder:
         self._out.file(entry.name, entry.size, self._crc.to_bytes(8, "big") if entry.size else None)
 
     def keep(self, fd: int) -> None:
-        """Keep the content of a file that is about to be replaced (the contract of `apply.Keeper`)."""
+        """Keep the content of a file that is about to be replaced (the contract of `contract.Keeper`)."""
         size, crc = 0, 0
         if self._spool is None:
             self._spool = nameless(self._folder)
@@ -238,7 +238,7 @@ def size(split: Reader) -> int:
 
 
 class Outline:
-    """The entries of the tar that a record was made from; no file of the tree is opened. See `reader.Summed`.
+    """The entries of the tar that a record was made from; no file of the tree is opened. See `contract.Summed`.
 
     Contents that lie in the tree are zeros here, but have their checksums.
 
