@@ -372,13 +372,12 @@ def test_a_mirror_that_lies(store: Stores, tmp_path: pathlib.Path, verb: str, wr
         assert (tmp_path / "layout/blobs/sha256" / layer.digest[7:]).read_bytes() == right
 
 
-def _warning(library: Library, *texts: str) -> Callable[[Asked], Reply]:
-    """Return a registry that warns in every answer, each time in the next words."""
-    warnings = itertools.cycle(texts)
+def _warning(library: Library, said: Callable[[Asked], str]) -> Callable[[Asked], Reply]:
+    """Return a registry that warns in every answer."""
 
     def answer(asked: Asked) -> Reply:
         reply = library(asked)
-        return reply._replace(headers={**reply.headers, "Warning": next(warnings)})
+        return reply._replace(headers={**reply.headers, "Warning": said(asked)})
 
     return answer
 
@@ -386,7 +385,8 @@ def _warning(library: Library, *texts: str) -> Callable[[Asked], Reply]:
 def test_what_a_registry_warns_of_is_told_once(store: Stores, tmp_path: pathlib.Path) -> None:
     library = Library()
     samples.fill(library, *samples.layers(50_000, 40_000, 100))
-    with Server(_warning(library, '299 - "going \x1b[2J away", 299 - "soon"', '299 - "soon"')) as server:
+    both, one = '299 - "going \x1b[2J away", 299 - "soon"', '299 - "soon"'
+    with Server(_warning(library, lambda asked: both if "/manifests/" in asked.path else one)) as server:
         lamina, name = store("second"), f"{server.host}/a/b:1"
         said = {f"WARNING: http://{server.host} warns: {text}" for text in ("going  [2J away", "soon")}
         for words in (("pull", name), ("copy", f"docker://{name}", f"oci:{tmp_path}/x"), ("digest", name)):
@@ -397,7 +397,8 @@ def test_what_a_registry_warns_of_is_told_once(store: Stores, tmp_path: pathlib.
 def test_a_registry_that_never_stops_warning(store: Stores) -> None:
     library = Library()
     samples.fill(library, *samples.layers(*range(100, 130)))
-    with Server(_warning(library, *(f'299 - "{number} {"x" * 3000}"' for number in range(1000)))) as server:
+    numbers = itertools.count()
+    with Server(_warning(library, lambda _: f'299 - "{next(numbers)} {"x" * 3000}"')) as server:
         lines = store("second")("pull", f"{server.host}/a/b:1").stderr.splitlines()
         assert len(lines) <= 20 * 4  # of each process
         assert max(map(len, lines)) < 600

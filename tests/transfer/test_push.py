@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from urllib.request import urlopen
 
@@ -16,11 +17,12 @@ from tests import peers, tars
 from tests.cli.place import Lamina
 from tests.peers import skopeo
 from tests.registry.distribution import PASSWORD, USER, Distribution, Running
-from tests.remote.servers import Library, Server
+from tests.remote.servers import Library, Reply, Server
 from tests.transfer import samples
 
 from lamina.oci import digest, mediatypes
 from lamina.packing import Recipe, packed
+from lamina.transfer.push import PROCESSES
 
 pytestmark = pytest.mark.root
 
@@ -147,6 +149,30 @@ def test_a_layer_that_cannot_be_had_as_it_came_is_compressed_again(store: Stores
     third = store("third")
     third("pull", there)
     assert third.json("inspect", there)[0]["Id"] == lamina.json("inspect", there)[0]["Id"]
+
+
+def test_where_a_layer_came_from_is_asked_no_more_once_it_gives_no_answer(store: Stores, registry: Running) -> None:
+    library = Library()
+    samples.fill(library, *samples.layers(*range(100, 108)))
+    with Server(library) as server:
+        lamina, name = store("second"), f"{server.host}/a/b:1"
+        lamina("pull", name)
+        there = f"{registry.host}/c/d:1"
+        lamina("tag", name, there)
+        server.answer = lambda _: Reply(503, {"Retry-After": "0"})
+        server.asked.clear()
+        done = lamina("push", there)
+        asked = Counter(server.lines())
+    assert done.stdout.count(": Pushed") == 8
+    assert len(asked) <= PROCESSES, "one layer in each process"
+
+
+def test_how_a_registry_is_spoken_to_is_found_out_once(first: Lamina, registry: Running) -> None:
+    name = f"{registry.host}/x/site:2"
+    _tag(first, name)
+    before = len(registry.requests())
+    assert first("push", name).stdout.count(": Pushed") == 3
+    assert registry.requests()[before:].count("GET /v2/") == 1
 
 
 def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, registry: Running) -> None:

@@ -32,6 +32,10 @@ class Asking:
         scope = f"repository:{reference.path}"
         self._pull, self._push = frozenset({f"{scope}:pull"}), frozenset({f"{scope}:pull,push"})
 
+    def reach(self) -> None:
+        """Find out how the registry itself is spoken to."""
+        self._client.origin(self._places[-1])
+
     def read(
         self,
         method: str,

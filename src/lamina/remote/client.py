@@ -55,6 +55,14 @@ class Client:
         self._credentials: dict[str, Credential | None] = {}
         self._down: set[str] = set()
 
+    def twin(self) -> "Client":
+        """Return a client that knows what this one does, with connections of its own: for a forked process."""
+        found = Client(self.settings, self._keychain, self.warn)
+        found._connections = self._connections.twin()
+        found._credentials = {**self._credentials}
+        found._down = {*self._down}
+        return found
+
     def close(self) -> None:
         """End all connections."""
         self._connections.close()

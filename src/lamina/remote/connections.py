@@ -90,10 +90,18 @@ class Connections:
         self._settings = settings
         self._lock = threading.RLock()
         self._pools: dict[Origin, urllib3.HTTPConnectionPool] = {}
+        self._contexts: dict[str, ssl.SSLContext] = {}
         self._origins: dict[str, Origin] = {}
         self._reached: set[Origin] = set()
         self._lines = _Lines()
         self.cancelled = self._lines.cut
+
+    def twin(self) -> "Connections":
+        """Return the same without connections, for a forked process: it need not find out again who speaks what."""
+        found = Connections(self._settings)
+        found._contexts = {**self._contexts}
+        found._origins = {**self._origins}
+        return found
 
     def close(self) -> None:
         """End all connections."""
@@ -115,6 +123,7 @@ class Connections:
         with self._lock:
             if place.host not in self._origins:
                 self._origins[place.host] = self._find(place)
+                self._pool(self._origins[place.host])  # whose certificates are read now, also for a twin
             return self._origins[place.host]
 
     def send(self, request: Request) -> Answer:
@@ -159,7 +168,9 @@ class Connections:
         options: dict[str, Any] = {"timeout": timeout, "maxsize": _CONNECTIONS}
         if origin.scheme == "https":
             host = str(origin).removeprefix("https://")
-            options["ssl_context"] = origins.context(host, self._settings)
+            if host not in self._contexts:
+                self._contexts[host] = origins.context(host, self._settings)
+            options["ssl_context"] = self._contexts[host]
         proxy = proxies.choose(self._settings.proxies, origin)
         manager = _through(proxy, options) if proxy else urllib3.PoolManager(**options)
         pool = manager.connection_from_host(origin.host, origin.port, origin.scheme)

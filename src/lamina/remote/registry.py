@@ -63,6 +63,14 @@ class Registry(Source, Target):
         self._documents: dict[Digest, bytes] = {}
         self._begun: dict[Digest, Upload] = {}
 
+    def reach(self) -> None:
+        """Find out how the registry is spoken to, so that processes that are forked later know it.
+
+        Raises:
+            RegistryUnavailable: it cannot be reached.
+        """
+        self._asking.reach()
+
     def resolve(self, name: str) -> Descriptor:
         """Return what a tag or a digest stands for: by HEAD, and by GET from a registry that does not say enough then.
 

@@ -22,6 +22,7 @@ from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from ..packing import Recipe, packed, processors, recipe_of, usual
+from ..remote.answers import RegistryUnavailable
 from ..remote.registry import Registry
 from ..store.store import Store
 from ..streams import CHUNK, Reader, Verified, copy
@@ -82,6 +83,7 @@ class Outgoing:
         self._compression = compression
         self._known = known
         self._secrets = secrets
+        self._silent: set[str] = set()  # registries that did not answer this process
 
     def send(self, layer: Layer, report: Report) -> Form:
         """Bring a layer to the repository; return the form that it has there.
@@ -170,15 +172,22 @@ class Outgoing:
     def _fetched(self, diff_id: Digest, descriptor: Descriptor, file: BinaryIO) -> bool:
         """Fetch a blob from where it was seen; tell whether that could be done."""
         for origin in self._store.distribution.origins(diff_id)[::-1]:
-            if origin.digest == descriptor.digest and origin.repository != self._target.name:
-                with contextlib.suppress(LaminaError):
-                    source = self._places.at(reference.parse(origin.repository))
-                    with source.open(descriptor) as stream:
-                        file.seek(0)
-                        file.truncate()
-                        copy(Verified(stream, descriptor.digest, descriptor.size), file)
+            place = reference.parse(origin.repository)
+            if origin.digest != descriptor.digest or origin.repository == self._target.name:
+                continue
+            if place.domain in self._silent:
+                continue
+            try:
+                with self._places.at(place).open(descriptor) as stream:
                     file.seek(0)
-                    return True
+                    file.truncate()
+                    copy(Verified(stream, descriptor.digest, descriptor.size), file)
+                file.seek(0)
+                return True
+            except RegistryUnavailable:
+                self._silent.add(place.domain)
+            except LaminaError:
+                continue
         return False
 
     def _compressed(self, layer: Layer, file: BinaryIO, forms: list[Form], report: Report) -> Form:

@@ -42,8 +42,8 @@ class Places:
         """Return the repository of a reference, for this process; the first call in one may give it a `report`."""
         with self._lock:
             if self._process != os.getpid():
-                self._inherited += [self._client] if self._client else []
-                self._process, self._client, self._known = os.getpid(), self._connect(), {}
+                self._client = self._mine()
+                self._process, self._known = os.getpid(), {}
                 hears = report or self._report
                 self._client.warn = lambda text: hears(Problem(text))
             assert self._client is not None
@@ -51,6 +51,13 @@ class Places:
             if repository not in self._known:
                 self._known[repository] = Registry(repository, self._client)
             return self._known[repository]
+
+    def _mine(self) -> "Client":
+        """Return a client for this process."""
+        if self._client is None:
+            return self._connect()
+        self._inherited.append(self._client)
+        return self._client.twin()
 
     def secrets(self, reference: Reference) -> dict[str, str]:
         """Return what we are known by to a registry, by Docker's names; nothing if that is nothing, or unreadable."""

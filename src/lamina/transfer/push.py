@@ -177,6 +177,7 @@ def _sent(
     own = dict(zip(diff_ids, known.value.layers, strict=True)) if known else {}
     secrets = places.secrets(name)
     outgoing = Outgoing(store, places, name, compression, own, secrets)
+    places.at(name).reach()
     forms: dict[Digest, Form] = {}
     layers = sorted(layers, key=lambda layer: -layer.size)  # the largest first, so that the processes end together
     send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
