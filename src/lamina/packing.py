@@ -12,11 +12,13 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .compression import Gzip, zstd
 from .streams import Writer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 LEVELS = {"gzip": range(4), "zstd": range(1, 20)}
 """The levels that a compression has; the usual ones are 1 and 3."""
@@ -190,8 +192,12 @@ class _Turns:
 
     def __init__(self, threads: int) -> None:
         self._most = threads
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._pool: ThreadPoolExecutor | None = None
         self._waiting: deque[Future[_Piece]] = deque()
+        if threads > 1:
+            from concurrent import futures  # noqa: PLC0415
+
+            self._pool = futures.ThreadPoolExecutor(threads)
 
     def add(self, work: Callable[[], _Piece]) -> Iterator[_Piece]:
         """Begin some work; yield what is done and has its turn, and wait for that where all threads have work."""

@@ -11,7 +11,7 @@ import pytest
 from lamina.errors import NotFound, Unavailable
 from lamina.events import Event, Problem, Progress, Report, Status, ignore
 from lamina.streams import DigestMismatch
-from lamina.transfer.crew import crew
+from lamina.transfer.crew import Permits, crew
 
 
 def test_each_number_once_and_none_here() -> None:
@@ -22,6 +22,25 @@ def test_each_number_once_and_none_here() -> None:
 
 def test_one_is_not_worth_a_fork() -> None:
     assert dict(crew(1, lambda _, __: os.getpid(), int, 3, ignore)) == {0: os.getpid()}
+
+
+def test_permits_are_for_all_processes_together() -> None:
+    with Permits(2) as permits:
+        os.set_blocking(permits._left, False)  # who would wait fails
+
+        def work(number: int, _: Report) -> bool:
+            try:
+                with permits.one():
+                    return True
+            except BlockingIOError:
+                return False
+
+        with permits.one(), permits.one():
+            assert set(dict(crew(6, work, bool, 3, ignore)).values()) == {False}
+        with pytest.raises(KeyError), permits.one():
+            raise KeyError
+        with permits.one():
+            assert dict(crew(2, lambda number, _: number == 0 or work(1, ignore), bool, 2, ignore))[1] is True
 
 
 @pytest.fixture

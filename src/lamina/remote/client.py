@@ -5,7 +5,6 @@ again, with growing waits or after what Retry-After asks for; a redirect is foll
 we are.
 """
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -122,8 +121,10 @@ class Client:
 
     def wait(self, attempt: int, asked: float | None = None) -> None:
         """Wait before the next try: what is asked for, or longer each time, and not all clients in step."""
+        from random import uniform  # noqa: PLC0415 - few have to wait
+
         longest = min(self.settings.patience, _FIRST_WAIT * 2 ** min(attempt, 16))
-        seconds = asked if asked is not None else longest * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        seconds = asked if asked is not None else longest * uniform(0.5, 1)  # noqa: S311 - no secret
         if self._connections.cancelled.wait(seconds):
             raise Cancelled("cancelled")
 

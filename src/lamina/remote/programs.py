@@ -10,7 +10,6 @@ A username of `<token>` says that the secret is an identity token.
 
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 
 import msgspec
@@ -83,6 +82,8 @@ class Program:
         return ProgramFailed(f"{self.name} {verb} failed{': ' if said else ''}{said}")
 
     def _run(self, verb: str, said: str) -> tuple[int, bytes]:
+        import subprocess  # noqa: PLC0415 - few have such programs
+
         path = shutil.which(self.name, path=self._environment.get("PATH", ""))
         if path is None:
             raise ProgramFailed(f"{self.name} is named in Docker's config.json, and is not in PATH: install it")

@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import msgspec
 
@@ -127,6 +127,33 @@ def _heard(members: "list[_Member[Made]]", report: Report) -> Iterator[tuple[int
                     raise _revived(message)
                 else:
                     report(_event(message))
+
+
+class Permits:
+    """Leave to do something, for so many at a time of a crew's processes or threads: a context manager, around it.
+
+    A pipe has a byte for each, which whoever takes one gives back.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._left, self._back = os.pipe()
+        os.write(self._back, bytes(count))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._left)
+        os.close(self._back)
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Have one for the length of a block; wait until there is one."""
+        os.read(self._left, 1)
+        try:
+            yield
+        finally:
+            os.write(self._back, b"\0")
 
 
 class _Member(Generic[Made]):

@@ -26,6 +26,7 @@ from ..remote.answers import RegistryUnavailable
 from ..remote.registry import Registry
 from ..store.store import Store
 from ..streams import CHUNK, Reader, Verified, copy
+from .crew import Permits
 from .places import Places
 
 _MOST_QUESTIONS, _MOST_MOUNTS = 3, 4
@@ -66,6 +67,8 @@ class Outgoing:
         compression: how they are to be compressed.
         known: forms of layers, by diff id, that are better than others: those of the image's own manifest.
         secrets: what the registry knows us by; see `Places.secrets`.
+        size: bytes of all layers that are sent.
+        permits: to compress. More at a time than there are processors would be in each other's way.
     """
 
     def __init__(
@@ -76,6 +79,8 @@ class Outgoing:
         compression: Compression,
         known: dict[Digest, Descriptor],
         secrets: dict[str, str],
+        size: int,
+        permits: Permits,
     ) -> None:
         self._store = store
         self._places = places
@@ -83,6 +88,8 @@ class Outgoing:
         self._compression = compression
         self._known = known
         self._secrets = secrets
+        self._size = size
+        self._permits = permits
         self._silent: set[str] = set()  # registries that did not answer this process
 
     def send(self, layer: Layer, report: Report) -> Form:
@@ -191,11 +198,19 @@ class Outgoing:
         return False
 
     def _compressed(self, layer: Layer, file: BinaryIO, forms: list[Form], report: Report) -> Form:
-        """Compress a layer into a file: as it was made here before, if that is known and can be done again."""
+        """Compress a layer into a file: as it was made here before, if that is known and can be done again.
+
+        One whose share of the bytes is more than a processor's is compressed by several threads.
+        """
         recipe = next(filter(None, (recipe_of(form.maker) for form in forms)), self._compression.recipe)
         hashed = _Hashing(file)
         progress = Progress(digest.short(layer.diff_id), "Preparing", 0, self._store.layers.tar_size(layer))
-        with packed(hashed, recipe, processors()) as writer, self._store.layers.tar(layer) as stream:
+        threads = processors() if layer.size * processors() > self._size else 1
+        with (
+            self._permits.one(),
+            packed(hashed, recipe, threads) as writer,
+            self._store.layers.tar(layer) as stream,
+        ):
             copy(_Counted(stream, progress, report), writer)
         file.seek(0)
         return Form(Descriptor(_TYPES[recipe.name], hashed.digest, hashed.count), recipe.maker)

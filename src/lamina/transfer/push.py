@@ -19,16 +19,17 @@ from ..oci import digest, manifest, mediatypes, reference
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor, Manifest
 from ..oci.reference import InvalidReference, Reference
+from ..packing import processors
 from ..store.journal import IMAGE
 from ..store.names import labels
 from ..store.store import Store
 from . import kept
-from .crew import crew
+from .crew import Permits, crew
 from .outgoing import Compression, Outgoing
 from .places import Connect, Places
 
 PROCESSES = 3
-"""Those that compress and send at a time."""
+"""Those that send at a time, of which as many compress as there are processors."""
 
 _OCI = {
     mediatypes.DOCKER_LAYER: mediatypes.OCI_LAYER,
@@ -176,13 +177,15 @@ def _sent(
     diff_ids = store.images.summary(image_id).diff_ids
     own = dict(zip(diff_ids, known.value.layers, strict=True)) if known else {}
     secrets = places.secrets(name)
-    outgoing = Outgoing(store, places, name, compression, own, secrets)
+    size = sum(layer.size for layer in layers)
     places.at(name).reach()
     forms: dict[Digest, Form] = {}
     layers = sorted(layers, key=lambda layer: -layer.size)  # the largest first, so that the processes end together
-    send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
-    for number, form in crew(len(layers), send, Form, PROCESSES, report, places.cancel):
-        forms[layers[number].diff_id] = form
+    with Permits(processors()) as permits:
+        outgoing = Outgoing(store, places, name, compression, own, secrets, size, permits)
+        send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
+        for number, form in crew(len(layers), send, Form, PROCESSES, report, places.cancel):
+            forms[layers[number].diff_id] = form
     document = _document(store, image_id, [forms[diff_id].descriptor for diff_id in diff_ids], known)
     repository = places.at(name)
     if not repository.has(document.value.config):
