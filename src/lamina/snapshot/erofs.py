@@ -48,6 +48,7 @@ class Erofs(Driver):
 
     def __init__(self, home: str) -> None:
         self._paths = ErofsPaths(home)
+        self._depths: dict[str, int] = {}  # of what was put on others here, to count it once
 
     def create(self, snapshot: str, parent: str | None) -> None:
         os.makedirs(self._paths.home, 0o700, exist_ok=True)
@@ -93,8 +94,10 @@ class Erofs(Driver):
             self._stand_on(snapshot, parent)
 
     def _stand_on(self, snapshot: str, parent: str) -> None:
-        if (depth := len(self._chain(parent))) > MAX_DEPTH:
+        depth = self._depths.get(parent) or len(self._chain(parent))
+        if depth > MAX_DEPTH:
             raise TooDeep(f"max depth exceeded: {depth} layers, at most {MAX_DEPTH} can be mounted")
+        self._depths[snapshot] = depth + 1
         with open(self._paths.file(snapshot, PARENT), "w", encoding="ascii") as file:
             file.write(parent)
 
