@@ -47,7 +47,8 @@ sys.exit(status)
 def imported(*args: str, root: str = "/nonexistent") -> set[str]:
     """Return the modules that a command imports, over those that Python has anyway."""
     command = [sys.executable, "-I", "-c", SCRIPT, "--root", root, *args]
-    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    env = {**os.environ, "LAMINA_RUN_ROOT": f"{root}.run"}
+    return set(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split())
 
 
 def test_version_imports_next_to_nothing() -> None:
@@ -68,6 +69,19 @@ def test_reading_commands_leave_out_what_they_do_not_need(furnished: Lamina) -> 
     for words in (("images",), ("history", "tiny:1")):
         assert not imported(*words, root=furnished.root) & unneeded, words
     assert not imported("inspect", "tiny:1", root=furnished.root) & (unneeded - {"lamina.runtime.spec"})
+
+
+@pytest.mark.root
+@pytest.mark.overlay
+@pytest.mark.runc
+def test_a_container_leaves_out_what_takes_layers_in(furnished: Lamina) -> None:
+    unneeded = {f"lamina.{name}" for name in ("tar.split", "snapshot.layerimages", "snapshot.vfs", "content.local")}
+    unneeded |= {"lamina.images.distribution", "concurrent.futures", "subprocess", "isal"}
+    if furnished.driver == "erofs":
+        unneeded |= {"fastcrc", "lamina.tar.apply", "lamina.tar.reader", "lamina.erofs.reader"}
+    command = ("run", "--rm", "--network", "none", "tiny:1", "true")
+    furnished(*command)  # which looks for a runtime, once
+    assert not imported(*command, root=furnished.root) & unneeded
 
 
 def test_looking_into_an_image_leaves_out_what_it_does_not_need(lamina: Lamina) -> None:
