@@ -65,4 +65,8 @@ def test_the_same_happens(docker: Docker, tiny: Image, tmp_path: pathlib.Path) -
     for tool in (docker, lamina):
         tool("load", "-q", "-i", tiny.path)
     ours, theirs = (events(tool, tmp_path / name) for tool, name in ((lamina, "ours"), (docker, "theirs")))
-    assert ours == [line for line in theirs if not line.startswith("network ")]
+    assert [line for line in ours if line.startswith("container oom ")] == ["container oom ID (image=tiny:1, name=big)"]
+    left_out = ("network ", "container oom ")  # of which dockerd misses some
+    assert [line for line in ours if not line.startswith(left_out)] == [
+        line for line in theirs if not line.startswith(left_out)
+    ]

@@ -29,6 +29,8 @@ NEWER = {
 }
 """System calls that a Docker of today lets through besides those of 20.10."""
 
+X32 = "SCMP_ARCH_X32"
+
 GONE = {"io_uring_enter", "io_uring_register", "io_uring_setup", "socket"}
 """Those that it does not any more; `socket` just for the hypervisor's family."""
 
@@ -127,7 +129,7 @@ def _calls(policy: dict[str, Any] | None) -> dict[str, Any]:
         return {}
     rules = [(name, rule) for rule in policy["syscalls"] for name in rule["names"] if name not in NEWER | GONE]
     return {
-        "architectures": policy["architectures"],
+        "architectures": [name for name in policy["architectures"] if name != X32],  # for us, only where there is any
         "default": (policy["defaultAction"], policy.get("defaultErrnoRet", 1)),
         "rules": sorted({f"{name} {rule['action']} {rule.get('errnoRet')} {_arguments(rule)}" for name, rule in rules}),
     }
