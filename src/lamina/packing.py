@@ -80,11 +80,21 @@ def processors() -> int:
     return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
 
 
+Spare = Callable[[], Callable[[], None] | None]
+"""Lends a processor to a thread beside the caller's, if there is one left: returns what gives it back."""
+
+
 @contextlib.contextmanager
-def packed(target: Writer, recipe: Recipe, threads: int = 1) -> Iterator[Writer]:
+def packed(target: Writer, recipe: Recipe, threads: int = 1, spare: Spare = lambda: lambda: None) -> Iterator[Writer]:
     """Compress what a block writes into `target`, which stays open; the stream's end is written if the block ends well.
 
     At most one piece a thread and one more are in memory. No thread is left, however the block ends.
+
+    Args:
+        target: gets what is compressed.
+        recipe: determines that.
+        threads: that compress at a time, the caller's among them.
+        spare: says for each piece whether another thread may have it, where others have work too; libzstd asks nobody.
     """
     if recipe.name == "zstd":
         frame = _Zstd(target, recipe, threads)
@@ -95,7 +105,7 @@ def packed(target: Writer, recipe: Recipe, threads: int = 1) -> Iterator[Writer]
         yield member
         member.close()
     else:
-        with _Turns(threads) as turns:
+        with _Turns(threads, spare) as turns:
             pieces = _Pieces(target, recipe.level, turns)
             yield pieces
             pieces.close()
@@ -188,30 +198,41 @@ def _deflated(data: memoryview, level: int) -> _Piece:
 
 
 class _Turns:
-    """Work done by threads, whose results come in the order that it was given in."""
+    """Work done by threads, this one among them, whose results come in the order that it was given in."""
 
-    def __init__(self, threads: int) -> None:
-        self._most = threads
+    def __init__(self, threads: int, spare: Spare) -> None:
+        self._others = threads - 1
+        self._spare = spare
         self._pool: ThreadPoolExecutor | None = None
-        self._waiting: deque[Future[_Piece]] = deque()
-        if threads > 1:
-            from concurrent import futures  # noqa: PLC0415
-
-            self._pool = futures.ThreadPoolExecutor(threads)
+        self._waiting: deque[Future[_Piece] | _Piece] = deque()
 
     def add(self, work: Callable[[], _Piece]) -> Iterator[_Piece]:
-        """Begin some work; yield what is done and has its turn, and wait for that where all threads have work."""
+        """Have some work done, by another thread if one is free for it; yield what is done and has its turn."""
+        under_way = sum(not _is_done(one) for one in self._waiting)
+        back = self._spare() if under_way < self._others else None
+        self._waiting.append(self._beside(work, back) if back else work())
+        while self._waiting and (len(self._waiting) > self._others or _is_done(self._waiting[0])):
+            yield _result(self._waiting.popleft())
+
+    def _beside(self, work: Callable[[], _Piece], back: Callable[[], None]) -> "Future[_Piece]":
+        """Have another thread do some work, and give back what that needs."""
+
+        def done() -> _Piece:
+            try:
+                return work()
+            finally:
+                back()
+
         if self._pool is None:
-            yield work()
-            return
-        self._waiting.append(self._pool.submit(work))
-        while self._waiting and (len(self._waiting) > self._most or self._waiting[0].done()):
-            yield self._waiting.popleft().result()
+            from concurrent import futures  # noqa: PLC0415
+
+            self._pool = futures.ThreadPoolExecutor(self._others)
+        return self._pool.submit(done)
 
     def all(self) -> Iterator[_Piece]:
         """Yield all that is left, when it is done."""
         while self._waiting:
-            yield self._waiting.popleft().result()
+            yield _result(self._waiting.popleft())
 
     def __enter__(self) -> "_Turns":
         return self
@@ -219,3 +240,11 @@ class _Turns:
     def __exit__(self, *exc: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+
+
+def _is_done(one: "Future[_Piece] | _Piece") -> bool:
+    return isinstance(one, _Piece) or one.done()
+
+
+def _result(one: "Future[_Piece] | _Piece") -> _Piece:
+    return one if isinstance(one, _Piece) else one.result()

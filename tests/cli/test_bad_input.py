@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -420,11 +421,34 @@ def test_standard_streams_that_are_closed(lamina: Lamina, closed: str) -> None:
         command = ["sh", "-c", f'exec lamina "$@" {closed}', "sh", *words]
         return subprocess.run(command, env=lamina.env, capture_output=True, text=True)
 
-    for words, status in ((("inspect", "tiny:1"), 0), (("tag", "tiny:1", "other:1"), 0), (("inspect", "no:1"), 1)):
+    run = ("run", "--rm", "--network", "none", "tiny:1", "echo", "said")
+    for words, status in (
+        (run, 0),
+        (("inspect", "tiny:1"), 0),
+        (("tag", "tiny:1", "other:1"), 0),
+        (("inspect", "no:1"), 1),
+    ):
         assert called(*words).returncode == status
         assert "Traceback" not in called(*words).stderr
     assert lamina("inspect", "-f", "{{.RepoTags}}", "tiny:1").stdout == "[other:1 tiny:1]\n"
     assert lamina("system", "check").stdout == f"no problem found in {lamina.root}\n"
+
+
+INTERRUPTED = """
+from lamina.cli import main
+
+def interrupted(words):
+    print("said")
+    raise KeyboardInterrupt
+
+main.main = interrupted
+main.run()
+"""
+
+
+def test_what_was_said_before_an_interrupt_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (130, "said\n")
 
 
 def test_debug_shows_where_an_error_comes_from(lamina: Lamina) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -158,11 +159,14 @@ def _asked(lamina: Lamina, words: tuple[str, ...], folder: pathlib.Path) -> tupl
 
     How often it looks whether the runtime has noted a process does not count.
     """
-    trace = folder / "trace"
-    calls = "trace=%file,getdents64"
-    command = ["strace", "-f", "-yy", "-s", "4096", "-e", calls, "-o", str(trace), os.path.join(BIN, "lamina"), *words]
+    traces = folder / "traces"
+    traces.mkdir()
+    calls = ["-e", "trace=%file,getdents64", "-o", str(traces / "of")]  # one file a process: so no line is split
+    command = ["strace", "-ff", "-yy", "-s", "4096", *calls, os.path.join(BIN, "lamina"), *words]
     subprocess.run(command, env=lamina.env, stdout=subprocess.DEVNULL, check=True)
-    lines = [line for line in trace.read_text().splitlines() if f"{lamina.root}/" in line and '/pid"' not in line]
-    names = [found[1] for line in lines if (found := re.match(r"\d+ +(\w+)\(", line))]
+    every = [line for trace in traces.iterdir() for line in trace.read_text().splitlines()]
+    shutil.rmtree(traces)
+    lines = [line for line in every if f"{lamina.root}/" in line and '/pid"' not in line]
+    names = [found[1] for line in lines if (found := re.match(r"(\w+)\(", line))]
     entries = sum(int(found[1]) for line in lines if (found := re.search(r"/\* (\d+) entries", line)))
     return words, Counter(names) + Counter(entries=entries)

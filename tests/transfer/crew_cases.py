@@ -26,21 +26,19 @@ def test_one_is_not_worth_a_fork() -> None:
 
 def test_permits_are_for_all_processes_together() -> None:
     with Permits(2) as permits:
-        os.set_blocking(permits._left, False)  # who would wait fails
 
         def work(number: int, _: Report) -> bool:
-            try:
-                with permits.one():
-                    return True
-            except BlockingIOError:
-                return False
+            give_back = permits.spare()
+            if give_back:
+                give_back()
+            return give_back is not None
 
         with permits.one(), permits.one():
             assert set(dict(crew(6, work, bool, 3, ignore)).values()) == {False}
         with pytest.raises(KeyError), permits.one():
             raise KeyError
         with permits.one():
-            assert dict(crew(2, lambda number, _: number == 0 or work(1, ignore), bool, 2, ignore))[1] is True
+            assert set(dict(crew(1, work, bool, 3, ignore)).values()) == {True}
 
 
 @pytest.fixture
@@ -72,6 +70,25 @@ class TestBesideThreads:
         assert found == dict.fromkeys(range(6), os.getpid())
         assert {event for event, _ in heard} == {Status(str(number)) for number in range(6)}
         assert {thread for _, thread in heard} == {threading.get_ident()}
+
+    def test_permits(self) -> None:
+        """One that waits gets the permit of one that fails, and ends by its next word."""
+        with Permits(1) as permits:
+            waiting = threading.Barrier(2)
+
+            def work(number: int, report: Report) -> int:
+                if number:
+                    waiting.wait(30)
+                with permits.one():
+                    report(Status(str(number)))
+                    if not number:
+                        waiting.wait(30)
+                        raise NotFound("gone")
+                return number
+
+            with pytest.raises(NotFound):
+                list(crew(2, work, int, 2, ignore))
+            assert permits.spare()
 
     def test_the_first_error_ends_the_others(self) -> None:
         """One that waits is ended by `stop`, one that works by its next word."""

@@ -132,7 +132,7 @@ _ABOUT = {
 
 
 _GARBAGE = 50_000
-"""Objects between two searches for garbage in cycles: a command that ends soon makes next to none."""
+"""Objects between two searches for garbage in cycles, of which commands make next to none; a server sets its own."""
 
 
 def run() -> NoReturn:
@@ -151,8 +151,9 @@ def run() -> NoReturn:
         status = 1
     except KeyboardInterrupt:
         status = 130
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(status)  # nothing runs any more, and to take all modules apart takes 8 ms
 
 
@@ -162,7 +163,7 @@ def _open_standard_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free
     sys.stdin = sys.stdin or open(0)  # noqa: SIM115 - as long as we run
     sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115

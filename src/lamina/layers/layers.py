@@ -162,6 +162,12 @@ class Layers:
         """Whether `prepare` needs the parent; without it, layers may be unpacked in any order."""
         return self._driver.parent_first
 
+    def get_ready(self) -> None:
+        """Import what takes layers in: processes that are forked then have it."""
+        self._driver.get_ready()
+        if not self._driver.keeps_tars:
+            from ..tar import split  # noqa: F401, PLC0415
+
     def claim(self, lease: Lease, known: Claim | None = None) -> Claim:
         """Choose names for a layer on its way in, if they are not known, and note them in the lease."""
         claim = known or Claim(os.urandom(32).hex(), new_write_set())

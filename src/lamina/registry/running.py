@@ -22,6 +22,7 @@ from .service import Access, Handler, Listener, Service
 from .settings import Settings, TokenAccess
 
 _MOST_WORKERS = 4
+_GARBAGE = 2_000  # objects between two searches for garbage in cycles
 
 Ready = Callable[[str], None]
 Write = Callable[[bytes], None]
@@ -75,6 +76,7 @@ def run(settings: Settings, ready: Ready, write: Write) -> None:
         asyncio.run(serve())
 
     gc.freeze()  # what is there now lives as long as the process: nobody need look through it again
+    gc.set_threshold(_GARBAGE)
     try:
         if count == 1:
             work(0, sockets[0])

@@ -33,7 +33,7 @@ class Asking:
         self._pull, self._push = frozenset({f"{scope}:pull"}), frozenset({f"{scope}:pull,push"})
 
     def reach(self) -> None:
-        """Find out how the registry itself is spoken to."""
+        """Find out how the registry itself is spoken to; see `Registry.reach`."""
         self._client.origin(self._places[-1])
 
     def read(

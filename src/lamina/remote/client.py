@@ -55,11 +55,10 @@ class Client:
         self._down: set[str] = set()
 
     def twin(self) -> "Client":
-        """Return a client that knows what this one does, with connections of its own: for a forked process."""
+        """Return a client for a forked process: it knows what this one does, but for tokens, and has no connections."""
         found = Client(self.settings, self._keychain, self.warn)
         found._connections = self._connections.twin()
-        found._credentials = {**self._credentials}
-        found._down = {*self._down}
+        found._credentials, found._down, found._warned = {**self._credentials}, {*self._down}, {*self._warned}
         return found
 
     def close(self) -> None:

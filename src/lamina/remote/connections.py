@@ -101,6 +101,7 @@ class Connections:
         found = Connections(self._settings)
         found._contexts = {**self._contexts}
         found._origins = {**self._origins}
+        found._reached = {*self._reached}
         return found
 
     def close(self) -> None:
@@ -115,10 +116,10 @@ class Connections:
         self._lines.cut_all()
 
     def origin(self, place: Place) -> Origin:
-        """Return where a registry answers, found out once.
+        """Return where a registry answers, found out once; that it does not is told by what is sent there.
 
         Raises:
-            RegistryUnavailable: it cannot be reached.
+            CertificateInvalid: what is configured for TLS with it is unusable.
         """
         with self._lock:
             if place.host not in self._origins:

@@ -67,7 +67,7 @@ class Registry(Source, Target):
         """Find out how the registry is spoken to, so that processes that are forked later know it.
 
         Raises:
-            RegistryUnavailable: it cannot be reached.
+            CertificateInvalid: what is configured for TLS with it is unusable. That it does not answer is told later.
         """
         self._asking.reach()
 

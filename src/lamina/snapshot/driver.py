@@ -43,6 +43,10 @@ class Driver(Protocol):
     keeps_tars: bool = False
     """Whether a layer's tar stays on disk as it came: then nobody has to record how to put it together again."""
 
+    def get_ready(self) -> None:
+        """Import what takes layers in: processes that are forked then have it."""
+        return
+
     def create(self, snapshot: str, parent: str | None) -> None:
         """Make an empty layer.
 

@@ -50,6 +50,9 @@ class Erofs(Driver):
         self._paths = ErofsPaths(home)
         self._depths: dict[str, int] = {}  # of what was put on others here, to count it once
 
+    def get_ready(self) -> None:
+        _ = self._images
+
     def create(self, snapshot: str, parent: str | None) -> None:
         os.makedirs(self._paths.home, 0o700, exist_ok=True)
         os.mkdir(self._paths.folder(snapshot), 0o710)
@@ -162,6 +165,7 @@ class Erofs(Driver):
                 os.close(fd)
 
     def remove(self, snapshot: str) -> None:
+        self._depths.pop(snapshot, None)
         remove_tree(self._paths.folder(snapshot))
 
     def sync(self) -> int:
@@ -247,6 +251,7 @@ class Erofs(Driver):
         with contextlib.suppress(DataLoss):
             if self.parent(snapshot) == parent:
                 return
+        self._depths.clear()
         if parent is None or os.path.isdir(path):
             aside(path)
         if parent is not None:

@@ -13,8 +13,8 @@ from ..erofs.reader import Image, ImageDamaged
 from ..erofs.writer import Writer
 from ..errors import DataLoss
 from ..files import eager, fsync, is_want, remove_tree, replacing
+from ..filetree import settling
 from ..filetree.layertree import LayerTree
-from ..filetree.settling import has_to_settle, is_settled, settle
 from ..filetree.spare import Spare, digest
 from ..filetree.union import Union
 from ..streams import Reader as Stream
@@ -55,7 +55,8 @@ class LayerImages:
 
     def settle(self, snapshot: str, parent: str | None, applied: Applied) -> int:
         """Write the image of a layer anew if its parent changes what that shows; return the layer's size."""
-        if not has_to_settle(applied, is_base=parent is None) or self._is_settled(snapshot, parent, applied):
+        is_base = parent is None
+        if not settling.has_to_settle(applied, is_base=is_base) or self._is_settled(snapshot, parent, applied):
             return applied.size
         with _told(), self._spare(snapshot, fresh=False) as spare:
             with self.open(snapshot) as earlier:
@@ -127,7 +128,7 @@ class LayerImages:
 
     def _is_settled(self, snapshot: str, parent: str | None, applied: Applied) -> bool:
         with Image(self._paths.file(snapshot, IMAGE)) as image, self._below(parent) as below:
-            return is_settled(image, below, applied)
+            return settling.is_settled(image, below, applied)
 
     @contextlib.contextmanager
     def _below(self, parent: str | None) -> Iterator[Union]:
@@ -142,10 +143,11 @@ class LayerImages:
         with self._tar(snapshot) as file:
             tree.read(Reader(file))
             size = file.seek(0, os.SEEK_END)
-        if has_to_settle(tree.applied, is_base=parent is None):
+        if settling.has_to_settle(tree.applied, is_base=parent is None):
             spare.fresh = True
             with self._below(parent) as below:
-                settle(tree, below, [self._paths.devices(layer) for layer in self._chain(parent)[::-1]], spare)
+                devices = [self._paths.devices(layer) for layer in self._chain(parent)[::-1]]
+                settling.settle(tree, below, devices, spare)
         return tree.finish(size)
 
     def _spare(self, snapshot: str, *, fresh: bool) -> Spare:

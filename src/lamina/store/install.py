@@ -123,6 +123,7 @@ class _Incoming:
 
     def _unpack_in(self, processes: int) -> None:
         """Unpack the layers in several processes; those left out by a failure are left to this one."""
+        self._layers.get_ready()
         claims = [self._layers.claim(self._lease) for _ in self._missing]
         try:
             self._unpacked = share(

@@ -6,6 +6,8 @@ A process of the crew takes numbers as it becomes free, and writes to a pipe wha
 reports, or why it failed. This process reads, and does nothing else meanwhile.
 
     <length, 4 bytes> <msgpack of one of the messages below>
+
+`Permits` bound how many of a crew do something at a time.
 """
 
 import contextlib
@@ -98,6 +100,45 @@ def crew(
         yield from _heard(members, report)
 
 
+class Permits:
+    """Leave to do something, for so many at a time of a crew's members: a context manager, around the crew.
+
+    A pipe has a byte for each, which whoever takes one gives back.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._left, self._back = os.pipe()
+        os.set_blocking(self._left, False)
+        os.write(self._back, bytes(count))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._left)
+        os.close(self._back)
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """Have one for the length of a block; wait until there is one."""
+        while (give_back := self.spare()) is None:
+            select.select([self._left], [], [])
+        try:
+            yield
+        finally:
+            give_back()
+
+    def spare(self) -> Callable[[], None] | None:
+        """Have one if nobody has it; return what gives it back."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._left, 1)
+            return self._give_back
+        return None
+
+    def _give_back(self) -> None:
+        os.write(self._back, b"\0")
+
+
 @contextlib.contextmanager
 def _numbers(count: int) -> Iterator[int]:
     """Open a pipe with all numbers in it, two bytes each: whoever reads one has it alone."""
@@ -127,33 +168,6 @@ def _heard(members: "list[_Member[Made]]", report: Report) -> Iterator[tuple[int
                     raise _revived(message)
                 else:
                     report(_event(message))
-
-
-class Permits:
-    """Leave to do something, for so many at a time of a crew's processes or threads: a context manager, around it.
-
-    A pipe has a byte for each, which whoever takes one gives back.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._left, self._back = os.pipe()
-        os.write(self._back, bytes(count))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        os.close(self._left)
-        os.close(self._back)
-
-    @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        """Have one for the length of a block; wait until there is one."""
-        os.read(self._left, 1)
-        try:
-            yield
-        finally:
-            os.write(self._back, b"\0")
 
 
 class _Member(Generic[Made]):

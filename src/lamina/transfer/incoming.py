@@ -158,6 +158,7 @@ class _Incoming:
                 self._unpacked[number] = self._unpack(task, number, below, self._report)
                 self._place(base)
         else:
+            self._layers.get_ready()
             self._claims = [self._layers.claim(self._lease) for _ in self._missing]
             tasks = _tasks(self._missing)
             work = lambda number, report: self._fetch(tasks[number], report)  # noqa: E731

@@ -67,7 +67,6 @@ class Outgoing:
         compression: how they are to be compressed.
         known: forms of layers, by diff id, that are better than others: those of the image's own manifest.
         secrets: what the registry knows us by; see `Places.secrets`.
-        size: bytes of all layers that are sent.
         permits: to compress. More at a time than there are processors would be in each other's way.
     """
 
@@ -79,7 +78,6 @@ class Outgoing:
         compression: Compression,
         known: dict[Digest, Descriptor],
         secrets: dict[str, str],
-        size: int,
         permits: Permits,
     ) -> None:
         self._store = store
@@ -88,9 +86,8 @@ class Outgoing:
         self._compression = compression
         self._known = known
         self._secrets = secrets
-        self._size = size
         self._permits = permits
-        self._silent: set[str] = set()  # registries that did not answer this process
+        self._silent: set[str] = set()  # registries that did not answer this process, or failed
 
     def send(self, layer: Layer, report: Report) -> Form:
         """Bring a layer to the repository; return the form that it has there.
@@ -198,17 +195,13 @@ class Outgoing:
         return False
 
     def _compressed(self, layer: Layer, file: BinaryIO, forms: list[Form], report: Report) -> Form:
-        """Compress a layer into a file: as it was made here before, if that is known and can be done again.
-
-        One whose share of the bytes is more than a processor's is compressed by several threads.
-        """
+        """Compress a layer into a file: as it was made here before, if that is known and can be done again."""
         recipe = next(filter(None, (recipe_of(form.maker) for form in forms)), self._compression.recipe)
         hashed = _Hashing(file)
         progress = Progress(digest.short(layer.diff_id), "Preparing", 0, self._store.layers.tar_size(layer))
-        threads = processors() if layer.size * processors() > self._size else 1
         with (
             self._permits.one(),
-            packed(hashed, recipe, threads) as writer,
+            packed(hashed, recipe, processors(), self._permits.spare) as writer,
             self._store.layers.tar(layer) as stream,
         ):
             copy(_Counted(stream, progress, report), writer)

@@ -177,12 +177,11 @@ def _sent(
     diff_ids = store.images.summary(image_id).diff_ids
     own = dict(zip(diff_ids, known.value.layers, strict=True)) if known else {}
     secrets = places.secrets(name)
-    size = sum(layer.size for layer in layers)
     places.at(name).reach()
     forms: dict[Digest, Form] = {}
     layers = sorted(layers, key=lambda layer: -layer.size)  # the largest first, so that the processes end together
     with Permits(processors()) as permits:
-        outgoing = Outgoing(store, places, name, compression, own, secrets, size, permits)
+        outgoing = Outgoing(store, places, name, compression, own, secrets, permits)
         send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
         for number, form in crew(len(layers), send, Form, PROCESSES, report, places.cancel):
             forms[layers[number].diff_id] = form
