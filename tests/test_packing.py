@@ -6,6 +6,7 @@ import random
 import subprocess
 import threading
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
@@ -35,6 +36,44 @@ def test_the_bytes_do_not_depend_on_threads_nor_on_how_they_come(recipe: Recipe)
     expected = pack(TEXT, recipe)
     for threads, step in ((2, PIECE), (3, 100_000), (8, 3 * PIECE + 1), (1, len(TEXT))):
         assert pack(TEXT, recipe, threads, step) == expected
+
+
+class _Lent:
+    """A bank of so many processors: what is lent, and has been."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.now, self.ever = most, 0, 0
+        self._lock = threading.Lock()
+
+    def spare(self) -> Callable[[], None] | None:
+        with self._lock:
+            if self.now == self.most:
+                return None
+            self.now, self.ever = self.now + 1, self.ever + 1
+            return self._back
+
+    def _back(self) -> None:
+        with self._lock:
+            self.now -= 1
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_another_thread_has_a_piece_only_if_a_processor_is_lent_for_it(most: int) -> None:
+    lent, target, before = _Lent(most), io.BytesIO(), threading.active_count()
+    with packed(target, Recipe("gzip", 1), 3, lent.spare) as writer:
+        writer.write(TEXT)
+        assert threading.active_count() <= before + most
+    assert target.getvalue() == pack(TEXT, Recipe("gzip", 1))
+    assert lent.now == 0
+    assert bool(lent.ever) is bool(most)
+
+
+def test_what_was_lent_is_given_back_whatever_happens() -> None:
+    lent = _Lent(2)
+    with pytest.raises(ZeroDivisionError):
+        _fail(io.BytesIO(), Recipe("gzip", 1), lent.spare)
+    assert lent.now == 0
+    assert lent.ever
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, len(TEXT)])
@@ -99,8 +138,8 @@ def test_a_block_that_fails_leaves_no_end_and_no_thread(recipe: Recipe) -> None:
         compression.decompressed(io.BytesIO(target.getvalue() or b"\x1f\x8b\x08")).read()
 
 
-def _fail(target: io.BytesIO, recipe: Recipe) -> None:
-    with packed(target, recipe, 3) as writer:
+def _fail(target: io.BytesIO, recipe: Recipe, *spare: packing.Spare) -> None:
+    with packed(target, recipe, 3, *spare) as writer:
         writer.write(TEXT)
         raise ZeroDivisionError
 

@@ -239,7 +239,7 @@ class _Turns:
 
     def __exit__(self, *exc: object) -> None:
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.shutdown()  # what is under way gives back what it was lent
 
 
 def _is_done(one: "Future[_Piece] | _Piece") -> bool:
