@@ -9,7 +9,7 @@ from ..oci.reference import Reference
 from . import answers, origins
 from .answers import Broken, InvalidAnswer, RegistryUnavailable
 from .origins import Origin, Place
-from .request import Request, Scopes
+from .request import Body, Request, Scopes
 from .upload import Wire
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Asking:
         path: str,
         what: str,
         more: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: Body | None = None,
         scopes: Scopes = frozenset(),
     ) -> "Answer":
         """Ask the registry itself, which may have to know us for further scopes; return its good answer."""
@@ -94,7 +94,7 @@ class Asking:
         """Return what an upload talks by."""
         authorizer = self._authorizer(self._places[-1], self._reference.domain)
 
-        def ask(method: str, url: str, more: Mapping[str, str], body: bytes | None, tries: int) -> "Answer":
+        def ask(method: str, url: str, more: Mapping[str, str], body: Body | None, tries: int) -> "Answer":
             return self._client.open(Request(method, url, self._push, more, body), authorizer, tries=tries)
 
         return Wire(ask, self._client.wait, self._client.elsewhere, self._client.settings.attempts)

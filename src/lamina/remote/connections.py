@@ -141,7 +141,7 @@ class Connections:
             response = self._pool(origin).urlopen(
                 request.method,
                 self._target(request.url, origin),
-                body=request.body,
+                body=request.body,  # type: ignore[arg-type] # any buffer will do
                 headers={"User-Agent": f"lamina/{__version__}", **request.headers},
                 retries=False,
                 redirect=False,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+Body = bytes | memoryview
 Scopes = frozenset[str]
 """What a token must be good for: `repository:<path>:pull`."""
 
@@ -14,4 +15,4 @@ class Request(NamedTuple):
     url: str
     scopes: Scopes = frozenset()
     headers: Mapping[str, str] = {}
-    body: bytes | None = None
+    body: Body | None = None

@@ -19,6 +19,7 @@ from ..streams import Reader, Verified
 from . import answers
 from .answers import InvalidAnswer, RegistryUnavailable
 from .headers import received
+from .request import Body
 
 if TYPE_CHECKING:
     from .connections import Answer
@@ -44,7 +45,7 @@ class Wire(NamedTuple):
         tries: how often something is sent that does not arrive.
     """
 
-    ask: Callable[[str, str, Mapping[str, str], bytes | None, int], "Answer"]
+    ask: Callable[[str, str, Mapping[str, str], Body | None, int], "Answer"]
     wait: Callable[[int], None]
     elsewhere: Callable[["Answer", str], str]
     tries: int
@@ -70,13 +71,13 @@ class Upload:
             UploadLost: begin again.
         """
         source = stream if known else Verified(stream, descriptor.digest, descriptor.size, self._what)
-        size = max(size, self._minimum)
+        room = memoryview(bytearray(min(max(size, self._minimum), descriptor.size)))
         begin = 0
         try:
-            while begin + size < descriptor.size:
-                self._send("PATCH", _piece(source, size), begin, {})
-                begin += size
-            last = _piece(source, descriptor.size - begin)
+            while begin + len(room) < descriptor.size:
+                self._send("PATCH", _piece(source, room), begin, {})
+                begin += len(room)
+            last = _piece(source, room[: descriptor.size - begin])
             source.read(1)  # which raises unless it was all
             self._send("PUT", last, begin, {"digest": descriptor.digest})
         except BaseException:
@@ -88,7 +89,7 @@ class Upload:
         with contextlib.suppress(LaminaError):
             self._wire.ask("DELETE", self._location, {}, None, 1).close()
 
-    def _send(self, method: str, piece: bytes, begin: int, query: Mapping[str, str]) -> None:
+    def _send(self, method: str, piece: memoryview, begin: int, query: Mapping[str, str]) -> None:
         """Send a piece until the registry has all of it."""
         sent = failures = 0
         while True:
@@ -104,9 +105,9 @@ class Upload:
             if failures >= self._wire.tries:
                 raise UploadLost(f"{self._what}: the registry takes no more than {there} bytes")
 
-    def _try(self, method: str, piece: bytes, begin: int, sent: int, query: Mapping[str, str]) -> int | None:
+    def _try(self, method: str, piece: memoryview, begin: int, sent: int, query: Mapping[str, str]) -> int | None:
         """Send what is left of a piece; return how many bytes of the blob are there, None if the piece is done."""
-        body = memoryview(piece)[sent:].tobytes() if sent else piece
+        body = piece[sent:]
         start = begin + sent
         span = {"Content-Range": f"{start}-{start + len(body) - 1}"} if body and (start or method == "PATCH") else {}
         mark = "&" if "?" in self._location else "?"
@@ -140,13 +141,19 @@ class Upload:
             self._location = self._wire.elsewhere(answer, location)
 
 
-def _piece(stream: Reader, size: int) -> bytes:
-    """Return the next `size` bytes."""
-    parts: list[bytes] = []
-    while size and (data := stream.read(size)):
-        parts.append(data)
-        size -= len(data)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def _piece(stream: Reader, room: memoryview) -> memoryview:
+    """Fill some room from a stream; return the part that is filled, all of it if the stream has as much."""
+    read_into = getattr(stream, "readinto", None) or (lambda rest: _copied(stream, rest))
+    filled = 0
+    while filled < len(room) and (count := read_into(room[filled:])):
+        filled += count
+    return room[:filled]
+
+
+def _copied(stream: Reader, room: memoryview) -> int:
+    data = stream.read(len(room))
+    room[: len(data)] = data
+    return len(data)
 
 
 def _minimum(answer: "Answer") -> int:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import itertools
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -270,6 +270,11 @@ class _Sent(io.RawIOBase):
         data = self._file.read(CHUNK if size < 0 else size)
         self._report(Progress(self._progress.subject, "Pushing", self._file.tell(), self._progress.total))
         return data
+
+    def readinto(self, room: Any, /) -> int:
+        count = self._file.readinto(memoryview(room)[:CHUNK])  # type: ignore[attr-defined] # of all binary files
+        self._report(Progress(self._progress.subject, "Pushing", self._file.tell(), self._progress.total))
+        return int(count)
 
     def seekable(self) -> bool:
         return True
