@@ -153,7 +153,8 @@ def _caption(found: Results) -> list[str]:
     """Return what the figures are, and of which machine."""
     keys = ("processor", "processors", "memory", "kernel", "disk")
     facts = [f"{key} {found.machine[key]}" for key in keys if key in found.machine]
-    return [f"Medians of {found.rounds} rounds, {found.date[:10]}, commit {found.commit[:12]}", ", ".join(facts)]
+    rounds = f"Medians of {found.rounds} rounds" if found.rounds > 1 else "One round"
+    return [f"{rounds}, {found.date[:10]}, commit {found.commit[:12]}", ", ".join(facts)]
 
 
 def main() -> None:
