@@ -447,7 +447,8 @@ main.run()
 
 
 def test_what_was_said_before_an_interrupt_is_not_lost() -> None:
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, env={"PATH": PATH}, stdout=subprocess.PIPE, text=True)  # whose output is buffered
     assert (done.returncode, done.stdout) == (130, "said\n")
 
 

@@ -291,6 +291,19 @@ class TestMounts:
         with pytest.raises(TooDeep, match="max depth exceeded: 501 layers, at most 500 can be mounted"):
             layer(driver, layer(driver, top, tar(file("x"))), tar(file("y")))
 
+    def test_a_stack_is_not_counted_anew_for_each_layer(self, driver: Erofs) -> None:
+        asked: list[str] = []
+
+        class Counting(Erofs):
+            def parent(self, snapshot: str) -> str | None:
+                asked.append(snapshot)
+                return super().parent(snapshot)
+
+        counting, top = Counting(driver.folder("")[:-1]), None
+        for number in range(30):
+            top = layer(counting, top, tar(file(str(number))))
+        assert len(asked) < 30
+
     def test_a_tree_on_nothing_and_one_on_it(self, driver: Erofs) -> None:
         driver.prepare("c-init", None)
         driver.prepare("c", "c-init")
