@@ -34,9 +34,7 @@ def told(options: argparse.Namespace, shell: "Shell") -> Iterator[Report]:
     if options.quiet:
         yield ignore
     elif options.progress == "json":
-        from ..oci import codec
-
-        yield lambda event: shell.line(codec.encode(_document(event)).decode())
+        yield lambda event: _line(shell, event)
     elif options.progress == "auto" and sys.stdout.isatty():
         with _Bars(shell) as bars:
             yield bars.report
@@ -50,6 +48,13 @@ def _plain(shell: "Shell", event: Event) -> None:
         sys.stdout.flush()
     elif isinstance(event, Problem):
         shell.warn(f"WARNING: {event.text}")
+
+
+def _line(shell: "Shell", event: Event) -> None:
+    from ..oci import codec
+
+    shell.line(codec.encode(_document(event)).decode())
+    sys.stdout.flush()
 
 
 def _document(event: Event) -> dict[str, Any]:
