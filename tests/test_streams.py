@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lamina import streams
 from lamina.errors import DataLoss
 from lamina.streams import (
+    CRC64,
     DigestMismatch,
     Hashed,
     Limited,
@@ -99,6 +100,14 @@ def test_hashed_by_another_algorithm() -> None:
     reader = Hashed(io.BytesIO(b"abc"), "sha512")
     reader.read()
     assert reader.digest == "sha512:" + hashlib.sha512(b"abc").hexdigest()
+
+
+@given(_sizes)
+def test_summed_up(sizes: list[int]) -> None:
+    """The check value of CRC-64/GO-ISO in the catalogue of CRC algorithms."""
+    reader = Hashed(Dribble(b"123456789"), CRC64)
+    drain(reader, sizes)
+    assert reader.digest == "crc64:b90956c775a41001"
 
 
 class TestVerified:

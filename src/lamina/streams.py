@@ -14,6 +14,9 @@ from .errors import DataLoss, ResourceExhausted
 CHUNK = 1 << 20
 """Bytes read at a time where nothing speaks for another size."""
 
+CRC64 = "crc64"
+"""An algorithm for `Hashed` beside hashlib's: CRC-64 (ISO), for what was hashed before. It proves nothing to others."""
+
 
 class Reader(Protocol):
     """Where bytes come from."""
@@ -77,12 +80,33 @@ def read_small(source: Reader, limit: int, what: str) -> bytes:
     return b"".join(parts)
 
 
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+class _Crc64:
+    """A hash as those of hashlib."""
+
+    def __init__(self) -> None:
+        from fastcrc import crc64  # noqa: PLC0415
+
+        self._of = crc64.go_iso
+        self._sum = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._sum = self._of(data, self._sum)
+
+    def hexdigest(self) -> str:
+        return f"{self._sum:016x}"
+
+
 class Hashed:
     """A reader that hashes and counts all that passes: `digest` and `count` hold for what was read so far."""
 
     def __init__(self, source: Reader, algorithm: str = "sha256") -> None:
         self._source = source
-        self._hash = hashlib.new(algorithm)
+        self._hash: _Hash = _Crc64() if algorithm == CRC64 else hashlib.new(algorithm)
         self._algorithm = algorithm
         self.count = 0
 

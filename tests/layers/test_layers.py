@@ -16,6 +16,7 @@ from tests import tars, trees
 from tests.tars import directory, file, hardlink, tar, whiteout
 
 from lamina.errors import DataLoss, LaminaError
+from lamina.layers import checksums
 from lamina.layers.layers import Layer, LayerDamaged, LayerNotFound, Layers
 from lamina.lock import Lease, abandoned, exclusive
 from lamina.oci import digest
@@ -122,7 +123,7 @@ class TestRegister:
         folder = place.file(top, "")
         expected = {"diff": top.diff_id, "size": "6", "cache-id": top.cache_id, "parent": base.chain_id}
         assert {name: (folder / name).read_text() for name in expected} == expected
-        record = set() if place.driver.keeps_tars else {"tar-split.json.gz"}
+        record = {"crc64" if place.driver.keeps_tars else "tar-split.json.gz"}
         assert {path.name for path in folder.iterdir()} == {*expected, *record}
         assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
         assert folder.stat().st_mode & 0o777 == 0o700
@@ -446,6 +447,52 @@ class TestDamage:
             with pytest.raises(DataLoss, match=f"layer {layer.chain_id} (is damaged|was modified)"):
                 kept.tar(layer)
 
+    def test_a_kept_tar_is_compared_with_its_checksum(self, kept: Place) -> None:
+        layer = kept.add(BASE)
+        _change(kept, layer)
+        with pytest.raises(DigestMismatch, match=r"expected crc64:[0-9a-f]{16}, got crc64:"):
+            kept.tar(layer)
+        assert [line for line in kept.check(layer) if f"expected {layer.diff_id}, got sha256:" in line]
+
+    def test_a_checksum_proves_nothing(self, kept: Place) -> None:
+        """Who changes a tar can change its checksum, too."""
+        layer, changed = kept.add(BASE), kept.add(BASE.replace(b"1234", b"1244"))
+        _change(kept, layer)
+        checksum = checksums.known(str(kept.file(changed, "")), changed.diff_id)
+        assert checksum is not None
+        kept.file(layer, "crc64").write_text(checksums.noted(checksum, layer.diff_id))
+        assert kept.tar(layer) == kept.tar(changed)
+        assert [line for line in kept.check(layer) if f"expected {layer.diff_id}, got sha256:" in line]
+
+    @pytest.mark.parametrize("harm", ["removed", "empty", "other", "longer", "folder", "another's"])
+    def test_without_a_checksum_the_digest_is_compared(self, kept: Place, harm: str) -> None:
+        layer, another = kept.add(BASE), kept.add(TOP)
+        note = kept.file(layer, "crc64")
+        text = note.read_text()
+        other = text.replace(text[6], "0" if text[6] != "0" else "1", 1)
+        texts = {
+            "empty": "",
+            "other": other,
+            "longer": f"{text}0",
+            "another's": kept.file(another, "crc64").read_text(),
+        }
+        note.unlink()
+        if harm == "folder":
+            note.mkdir()
+        elif harm in texts:
+            note.write_text(texts[harm])
+        assert kept.tar(layer) == BASE
+        assert kept.check(layer) == []
+        _change(kept, layer)
+        with pytest.raises(DigestMismatch, match=f"expected {layer.diff_id}, got sha256:"):
+            kept.tar(layer)
+
+    def test_a_tree_of_another_layer(self, kept: Place) -> None:
+        layer, another = kept.add(BASE), kept.add(TOP)
+        kept.file(layer, "cache-id").write_text(another.cache_id)
+        with pytest.raises(DigestMismatch):
+            kept.tar(kept.layers.get(layer.chain_id))
+
     def test_a_missing_tree(self, place: Place) -> None:
         layer = place.add(BASE)
         place.driver.remove(layer.cache_id)
@@ -460,3 +507,9 @@ class TestDamage:
         place.layers.finish(place.lease, place.layers.retire(place.lease, Digest(below)))
         with pytest.raises(LayerNotFound, match=below):
             place.check(layer)
+
+
+def _change(place: Place, layer: Layer) -> None:
+    """Change a byte of a file in a layer's tar."""
+    path = Path(place.driver.folder(layer.cache_id), "layer.tar")
+    path.write_bytes(path.read_bytes().replace(b"1234", b"1244"))

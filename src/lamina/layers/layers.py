@@ -24,12 +24,13 @@ from ..oci import digest
 from ..oci.digest import Digest
 from ..readahead import Ahead
 from ..snapshot.driver import Driver
-from ..streams import DigestMismatch, Hashed, Pieces, Reader, Verified, chunks
+from ..streams import CRC64, DigestMismatch, Hashed, Pieces, Reader, Verified, chunks
 from ..tar.contract import Applied
 from ..tar.header import REGULAR, Entry, InvalidTar
 from ..tar.root import Breakout, NotBelow, NotRegular, Root, clean
 from ..tar.root import open_regular as open_inside
-from .paths import SPLIT, Paths, is_layer, is_removing, new_removing, new_write_set
+from . import checksums
+from .paths import CHECKSUM, SPLIT, Paths, is_layer, is_removing, new_removing, new_write_set
 
 if TYPE_CHECKING:
     from ..erofs.reader import Image
@@ -196,16 +197,19 @@ class Layers:
             self._driver.create(snapshot, _tree(parent) if self._driver.parent_first else None)
             hashed = Hashed(stream)
             with Ahead(hashed) as ahead:
-                applied = self._apply(snapshot, ahead, folder)
+                if self._driver.keeps_tars:
+                    summed = Hashed(ahead, CRC64)
+                    applied = self._driver.apply(snapshot, summed)
+                    write_new(folder, CHECKSUM, checksums.noted(summed.digest, Digest(hashed.digest)))
+                else:
+                    applied = self._take_apart(snapshot, ahead, folder)
             return Pending(Digest(hashed.digest), snapshot, name, applied)
         except BaseException:
             self._drop(lease, snapshot, name)
             raise
 
-    def _apply(self, snapshot: str, stream: Reader, folder: str) -> Applied:
+    def _take_apart(self, snapshot: str, stream: Reader, folder: str) -> Applied:
         """Give the driver a tar; record what it does not keep of it."""
-        if self._driver.keeps_tars:
-            return self._driver.apply(snapshot, stream)
         from ..tar.split import Recorder  # noqa: PLC0415
 
         with open(os.path.join(folder, SPLIT), "w+b") as file, Recorder(file, folder) as recorder:
@@ -282,16 +286,24 @@ class Layers:
         """Open the layer's tar, the very bytes that it came from; they are read ahead of who reads them.
 
         Raises:
-            LayerDamaged: from `read`, where the store no longer gives those bytes.
+            DigestMismatch: from `read`, where the store no longer gives those bytes: see `checksums`.
+            LayerDamaged: likewise, where it gives less.
         """
+        checksum = checksums.known(self._paths.layer(layer.chain_id), layer.diff_id)
+        with self._verified(layer, checksum or layer.diff_id) as stream:
+            yield stream
+
+    @contextlib.contextmanager
+    def _verified(self, layer: Layer, expected: str) -> Iterator[Reader]:
+        """Open the layer's tar, which must have a checksum or a digest; see `tar`."""
         what = f"layer {layer.chain_id} was modified in the store; load or build its image again"
         pieces = Pieces(self.assemble(layer))
-        if self._driver.keeps_tars:  # to hash them is most of the work
-            with Ahead(Verified(pieces, layer.diff_id, what=what)) as ahead:
+        if self._driver.keeps_tars:  # to read and hash them is most of the work
+            with Ahead(Verified(pieces, expected, what=what)) as ahead:
                 yield ahead
         else:  # to put them together is
             with Ahead(pieces) as ahead:
-                yield Verified(ahead, layer.diff_id, what=what)
+                yield Verified(ahead, expected, what=what)
 
     def tar_size(self, layer: Layer) -> int:
         """Return the number of bytes of the layer's tar."""
@@ -314,7 +326,7 @@ class Layers:
             os.close(fd)
 
     def assemble(self, layer: Layer) -> Iterator[bytes]:
-        """Yield the bytes of the layer's tar unchecked; for `tar` they are checked against the diff id."""
+        """Yield the bytes of the layer's tar unchecked; `tar` checks them."""
         if self._driver.keeps_tars:
             with self._kept(layer) as file:
                 yield from chunks(file)
@@ -326,6 +338,11 @@ class Layers:
                 yield from split.assemble(file, lambda name: _open_file(root, name))
             except (DataLoss, InvalidTar, Breakout, NotRegular) as error:
                 raise LayerDamaged(f"layer {layer.chain_id} is damaged: {error}") from error
+
+    @property
+    def keeps_tars(self) -> bool:
+        """Whether a layer's tar lies there as it came; else it is put together from its files."""
+        return self._driver.keeps_tars
 
     @property
     def keeps_indexes(self) -> bool:
@@ -446,7 +463,7 @@ class Layers:
         yield from (f"layer {layer.chain_id}: {problem}" for problem in problems)
         if content:
             try:
-                with self.tar(layer) as stream:
+                with self._verified(layer, layer.diff_id) as stream:
                     for _ in chunks(stream):
                         pass
                 if not problems and not self.is_size(layer, layer.size):

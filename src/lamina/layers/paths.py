@@ -8,6 +8,7 @@ layerdb/                        Docker's layout, byte for byte (moby, daemon/int
     size                        bytes of its files, decimal
     cache-id                    the driver's id of its tree
     tar-split.json.gz           its tar without the contents: see tar.split; absent where the driver keeps the tar
+    crc64                       where it does, the tar's checksum: see checksums; not Docker's
   sha256/<chain id>-<random>-removing/   a layer on its way out
   mounts/<container id>/        a writable layer
     mount-id                    the driver's id of its tree
@@ -21,6 +22,7 @@ from ..oci import digest
 from ..oci.digest import Digest
 
 SPLIT = "tar-split.json.gz"
+CHECKSUM = "crc64"
 _REMOVING = "-removing"
 
 
