@@ -455,7 +455,7 @@ class TestDamage:
         assert [line for line in kept.check(layer) if f"expected {layer.diff_id}, got sha256:" in line]
 
     def test_a_checksum_proves_nothing(self, kept: Place) -> None:
-        """Who changes a tar can change its checksum, too."""
+        """Who changes a tar can change its checksum, too; only the digest tells."""
         layer, changed = kept.add(BASE), kept.add(BASE.replace(b"1234", b"1244"))
         _change(kept, layer)
         checksum = checksums.known(str(kept.file(changed, "")), changed.diff_id)
@@ -482,9 +482,16 @@ class TestDamage:
         elif harm in texts:
             note.write_text(texts[harm])
         assert kept.tar(layer) == BASE
-        assert kept.check(layer) == []
+        assert kept.check(layer) == ([] if harm == "removed" else [f"layer {layer.chain_id}: crc64 is damaged"])
         _change(kept, layer)
         with pytest.raises(DigestMismatch, match=f"expected {layer.diff_id}, got sha256:"):
+            kept.tar(layer)
+
+    def test_a_checksum_of_nothing(self, kept: Place) -> None:
+        layer = kept.add(BASE)
+        kept.file(layer, "crc64").write_text(checksums.noted("crc64:0123456789abcdef", layer.diff_id))
+        assert kept.check(layer) == [f"layer {layer.chain_id}: crc64 is not the checksum of its tar"]
+        with pytest.raises(DigestMismatch, match=r"expected crc64:0123456789abcdef, got crc64:"):
             kept.tar(layer)
 
     def test_a_tree_of_another_layer(self, kept: Place) -> None:

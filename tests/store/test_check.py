@@ -50,7 +50,12 @@ UNSEEN = (
     "vfs/dir/*/f",  # likewise
 )
 """What may be changed in any way, as far as anybody can tell."""
-OPTIONAL = ("*/imagedb/metadata/*/parent", "image/vfs/layerdb/mounts/*/parent", "lamina/content/names/*")
+OPTIONAL = (
+    "*/imagedb/metadata/*/parent",
+    "image/vfs/layerdb/mounts/*/parent",
+    "image/erofs/layerdb/*/crc64",
+    "lamina/content/names/*",
+)
 """What may be absent."""
 A_NUMBER = ("image/vfs/*/size",)
 """What may be another number: a tree of vfs has the files below it too."""

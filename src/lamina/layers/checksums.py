@@ -1,7 +1,7 @@
 """The checksum of a tar that the driver keeps, noted beside its digest when both were found in one pass.
 
-What is read again later is compared with it: that finds what the disk has lost as surely as SHA-256 does, in a tenth of
-the time. It proves nothing to others, who have the digest.
+What is read again later is compared with it: that finds what the disk has lost, in a seventh of the time that SHA-256
+takes. It proves nothing to others, who have the digest.
 
     crc64:<16 hex digits> <seal>
 

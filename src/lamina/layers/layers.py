@@ -286,8 +286,9 @@ class Layers:
         """Open the layer's tar, the very bytes that it came from; they are read ahead of who reads them.
 
         Raises:
-            DigestMismatch: from `read`, where the store no longer gives those bytes: see `checksums`.
-            LayerDamaged: likewise, where it gives less.
+            DigestMismatch: from the `read` that meets the end, where the store no longer gives those bytes: see
+                `checksums`.
+            LayerDamaged: likewise, or earlier, where it cannot give them.
         """
         checksum = checksums.known(self._paths.layer(layer.chain_id), layer.diff_id)
         with self._verified(layer, checksum or layer.diff_id) as stream:
@@ -459,13 +460,20 @@ class Layers:
         below = self.get(layer.parent) if layer.parent else None
         if digest.chain(layer.parent, layer.diff_id) != layer.chain_id:
             yield f"layer {layer.chain_id}: its parent and diff id make another chain id"
+        folder = self._paths.layer(layer.chain_id)
+        checksum = checksums.known(folder, layer.diff_id)
+        if checksum is None and os.path.lexists(os.path.join(folder, CHECKSUM)):
+            yield f"layer {layer.chain_id}: {CHECKSUM} is damaged"
         problems = [*self._driver.check(layer.cache_id, below.cache_id if below else None)]
         yield from (f"layer {layer.chain_id}: {problem}" for problem in problems)
         if content:
             try:
                 with self._verified(layer, layer.diff_id) as stream:
-                    for _ in chunks(stream):
+                    summed = Hashed(stream, CRC64)
+                    for _ in chunks(summed):
                         pass
+                if checksum not in (None, summed.digest):
+                    yield f"layer {layer.chain_id}: {CHECKSUM} is not the checksum of its tar"
                 if not problems and not self.is_size(layer, layer.size):
                     yield f"layer {layer.chain_id}: its files have not the size that it names, {layer.size}"
             except DataLoss as error:

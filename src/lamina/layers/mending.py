@@ -14,10 +14,11 @@ from ..lock import Lease
 from ..oci import digest
 from ..oci.digest import Digest
 from ..snapshot.driver import Driver
-from ..streams import Hashed, Pieces, chunks
+from ..streams import CRC64, Hashed, Pieces, chunks
+from . import checksums
 from .layers import Layer, Layers
 from .mounts import Mounts
-from .paths import Paths
+from .paths import CHECKSUM, Paths
 
 Aside = Callable[[str], None]
 """Moves a file or folder out of the store's sight."""
@@ -72,6 +73,12 @@ class Mender:
                 yield path
             elif text is not None and _text(path) != text:
                 yield self._write(path, text)
+        path = os.path.join(folder, CHECKSUM)
+        if os.path.lexists(path):
+            known = checksums.known(folder, layer.diff_id)
+            if known not in self._hash(layer.chain_id, layer.cache_id, CRC64):
+                self._aside(path)
+                yield path
 
     def resize(self, lease: Lease, layer: Layer) -> Iterator[str]:
         """Write a layer's size where it cannot be read, or is another one; yield its path."""
@@ -159,10 +166,10 @@ class Mender:
         own = _text(os.path.join(self._paths.layer(chain_id), "cache-id"))
         return [own] if own.isalnum() and self._driver.exists(own) else [*free]
 
-    def _hash(self, chain_id: Digest, tree: str) -> list[Digest]:
+    def _hash(self, chain_id: Digest, tree: str, algorithm: str = "sha256") -> list[Digest]:
         """Return the digest of the tar that a layer's record and a tree make, if they make one."""
         try:
-            hashed = Hashed(Pieces(self._layers.assemble(Layer(chain_id, Digest(""), None, 0, tree))))
+            hashed = Hashed(Pieces(self._layers.assemble(Layer(chain_id, Digest(""), None, 0, tree))), algorithm)
             for _ in chunks(hashed):
                 pass
         except (LaminaError, OSError) as error:
