@@ -13,11 +13,26 @@ from lamina.events import Event, Problem, Progress, Report, Status, ignore
 from lamina.streams import DigestMismatch
 from lamina.transfer.crew import Permits, crew
 
+SHAPES = pytest.mark.parametrize(("processes", "threads"), [(2, 1), (1, 2), (2, 2)])
 
-def test_each_number_once_and_none_here() -> None:
-    made = dict(crew(20, lambda number, _: (number * number, os.getpid()), tuple[int, int], 3, ignore))
+
+@SHAPES
+def test_each_number_once_and_none_here(processes: int, threads: int) -> None:
+    made = dict(
+        crew(20, lambda number, _: (number * number, os.getpid()), tuple[int, int], processes, ignore, threads=threads)
+    )
     assert {number: square for number, (square, _) in made.items()} == {number: number**2 for number in range(20)}
     assert os.getpid() not in {process for _, process in made.values()}
+
+
+def test_the_threads_of_a_process_work_together() -> None:
+    together = threading.Barrier(3)
+
+    def work(_: int, __: Report) -> int:
+        together.wait(30)
+        return os.getpid()
+
+    assert len(set(dict(crew(3, work, int, 1, ignore, threads=3)).values())) == 1
 
 
 def test_one_is_not_worth_a_fork() -> None:
@@ -117,7 +132,8 @@ class TestBesideThreads:
         assert not stopped.is_set()
 
 
-def test_what_all_say_is_heard_here() -> None:
+@SHAPES
+def test_what_all_say_is_heard_here(processes: int, threads: int) -> None:
     def work(number: int, report: Report) -> None:
         report(Status("begun", str(number)))
         for at in range(1001):
@@ -125,7 +141,7 @@ def test_what_all_say_is_heard_here() -> None:
         report(Problem("x" * 100_000))
 
     heard: list[Event] = []
-    assert set(dict(crew(2, work, type(None), 2, heard.append))) == {0, 1}
+    assert set(dict(crew(2, work, type(None), processes, heard.append, threads=threads))) == {0, 1}
     assert {event for event in heard if isinstance(event, Status)} == {Status("begun", "0"), Status("begun", "1")}
     progress = [event for event in heard if isinstance(event, Progress)]
     assert {event.subject for event in progress if event.current == event.total} == {"0", "1"}
@@ -136,28 +152,37 @@ def test_what_all_say_is_heard_here() -> None:
 @pytest.mark.parametrize(
     "error", [NotFound("nothing"), DigestMismatch("layer", "a", "b"), PermissionError(13, "Permission denied", "/x")]
 )
-def test_an_error_is_raised_here(error: Exception) -> None:
+@SHAPES
+def test_an_error_is_raised_here(error: Exception, processes: int, threads: int) -> None:
     def work(number: int, _: Report) -> int:
         if number == 3:
             raise error
         return number
 
     with pytest.raises(type(error)) as caught:
-        list(crew(10, work, int, 3, ignore))
+        list(crew(10, work, int, processes, ignore, threads=threads))
     assert str(caught.value) == str(error)
 
 
-def test_one_that_is_killed_is_told() -> None:
-    def work(number: int, _: Report) -> int:
-        if number == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return number
+@SHAPES
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_one_that_is_killed_or_breaks_is_told(processes: int, threads: int, is_killed: bool) -> None:
+    """Whatever thread of it that happens in."""
+    for broken in range(4):
 
-    with pytest.raises(Unavailable, match="was killed"):
-        list(crew(4, work, int, 2, ignore))
+        def work(number: int, _: Report, broken: int = broken) -> int:
+            if number == broken and is_killed:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if number == broken:
+                raise ArithmeticError
+            return number
+
+        with pytest.raises(Unavailable, match="was killed"):
+            list(crew(4, work, int, processes, ignore, threads=threads))
 
 
-def test_leaving_off_ends_them() -> None:
+@SHAPES
+def test_leaving_off_ends_them(processes: int, threads: int) -> None:
     read, write = os.pipe()
 
     def work(number: int, _: Report) -> int:
@@ -166,7 +191,7 @@ def test_leaving_off_ends_them() -> None:
             signal.pause()
         return number
 
-    with contextlib.closing(crew(2, work, int, 2, ignore)) as members:
+    with contextlib.closing(crew(2, work, int, processes, ignore, threads=threads)) as members:
         assert next(members) == (0, 0)
     os.close(write)
     assert os.read(read, 1) == b""  # nobody else has it open

@@ -1,5 +1,6 @@
 """Push: the program and Debian's docker-registry; what is not sent, and what goes back as it came."""
 
+import contextlib
 import glob
 import gzip
 import io
@@ -8,6 +9,8 @@ import os
 import pathlib
 import re
 import shutil
+import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from urllib.request import urlopen
@@ -17,16 +20,19 @@ from tests import peers, tars
 from tests.cli.place import Lamina
 from tests.peers import skopeo
 from tests.registry.distribution import PASSWORD, USER, Distribution, Running
-from tests.remote.servers import Library, Reply, Server
+from tests.remote.servers import Asked, Library, Reply, Server
 from tests.transfer import samples
 
 from lamina.oci import digest, mediatypes
 from lamina.packing import Recipe, packed
-from lamina.transfer.push import PROCESSES
+from lamina.transfer.push import SENDERS
 
 pytestmark = pytest.mark.root
 
 Stores = Callable[[str], Lamina]
+
+DRIVERS = pytest.mark.parametrize("driver", ["erofs", "overlay2"])
+"""One process sends what the one has, by threads, and several what the other has."""
 
 
 @pytest.fixture
@@ -164,15 +170,44 @@ def test_where_a_layer_came_from_is_asked_no_more_once_it_gives_no_answer(store:
         done = lamina("push", there)
         asked = Counter(server.lines())
     assert done.stdout.count(": Pushed") == 8
-    assert 0 < len(asked) <= PROCESSES, "one layer in each process"
+    assert 0 < len(asked) <= SENDERS, "one layer by each that sends"
 
 
-def test_how_a_registry_is_spoken_to_is_found_out_once(first: Lamina, registry: Running) -> None:
+@DRIVERS
+def test_how_a_registry_is_spoken_to_is_found_out_once(first: Lamina, registry: Running, driver: str) -> None:
     name = f"{registry.host}/x/site:2"
     _tag(first, name)
+    _migrate(first, driver)
     before = len(registry.requests())
     assert first("push", name).stdout.count(": Pushed") == 3
     assert registry.requests()[before:].count("GET /v2/") == 1
+
+
+def test_what_happens_is_said_when_it_happens(first: Lamina) -> None:
+    with _silent() as (host, asked, speak):
+        _tag(first, f"{host}/a/b:1")
+        with first.start("push", "--progress", "json", f"{host}/a/b:1") as program:
+            assert program.stdout is not None
+            said = json.loads(program.stdout.readline())["status"]
+            assert asked.wait(30)
+            speak.set()
+            program.communicate(timeout=60)
+    assert said == f"The push refers to repository [{host}/a/b]"
+
+
+@DRIVERS
+def test_interrupted(first: Lamina, driver: str) -> None:
+    """^C while the registry is silent: nothing is waited for."""
+    with _silent() as (host, asked, speak):
+        _tag(first, f"{host}/a/b:1")
+        _migrate(first, driver)
+        with first.start("push", f"{host}/a/b:1") as program:
+            assert asked.wait(30)
+            program.send_signal(signal.SIGINT)
+            _, error = program.communicate(timeout=20)
+        speak.set()
+    assert program.returncode == 130
+    assert b"Traceback" not in error
 
 
 def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, registry: Running) -> None:
@@ -287,21 +322,27 @@ def test_what_cannot_be_pushed(first: Lamina, words: list[str], said: str) -> No
     assert done.stderr.startswith(said)
 
 
-def test_a_damaged_layer_does_not_go_out(first: Lamina, registry: Running) -> None:
+@DRIVERS
+def test_a_damaged_layer_does_not_go_out(first: Lamina, registry: Running, driver: str) -> None:
     name = f"{registry.host}/x/site:1"
-    first("system", "migrate", "--quiet", "--to", "overlay2")
     _tag(first, name)
-    found = glob.glob(f"{first.root}/overlay2/*/diff/www/more")
-    path = next(path for path in found if os.path.isfile(path))  # the other one is a whiteout
+    _migrate(first, driver)
+    if driver == "overlay2":
+        found, said = "overlay2/*/diff/www/more", "is damaged: file integrity checksum failed for 'www/more'"
+    else:
+        found, said = "erofs/*/layer.tar", "was modified in the store; load or build its image again: expected crc64:"
+    path = max(glob.glob(f"{first.root}/{found}"), key=os.path.getsize)  # others are whiteouts, or smaller
     with open(path, "r+b") as file:
+        file.seek(2048)
         before = file.read(4)
-        file.seek(0)
+        file.seek(2048)
         file.write(b"oops")
     done = first("push", name, check=False)
     assert done.returncode == 1
-    assert "is damaged: file integrity checksum failed for 'www/more'" in done.stderr
+    assert said in done.stderr
     assert skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{name}", check=False).returncode
     with open(path, "r+b") as file:
+        file.seek(2048)
         file.write(before)
 
 
@@ -327,9 +368,11 @@ def test_what_is_kept_is_listed_and_pruned(store: Stores) -> None:
         assert lamina("content", "keep").stdout == "layers: 41kB\npartial: 1.07GB\npartial age: 1h\n"
 
 
-def test_who_may(first: Lamina, store: Stores, tmp_path: pathlib.Path) -> None:
-    """Each process that takes part says who we are."""
+@DRIVERS
+def test_who_may(first: Lamina, store: Stores, tmp_path: pathlib.Path, driver: str) -> None:
+    """All that take part say who we are."""
     peers.need(Distribution.missing())
+    _migrate(first, driver)
     with Distribution(str(tmp_path / "locked"), locked=True) as registry:
         name = f"{registry.host}/x/site:2"
         _tag(first, name)
@@ -340,6 +383,27 @@ def test_who_may(first: Lamina, store: Stores, tmp_path: pathlib.Path) -> None:
             lamina("login", "-u", USER, "--password-stdin", registry.host, input=PASSWORD)
         assert first("push", name).stdout.count(": Pushed") == 3
         assert store("second")("pull", name).stdout.count("Pull complete") == 3
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[tuple[str, threading.Event, threading.Event]]:
+    """Run a registry that does not answer where uploads begin; yield its host, what tells of one, and what ends it."""
+    asked, speak = threading.Event(), threading.Event()
+
+    def before(one: Asked) -> Reply | None:
+        if "/blobs/uploads/" not in one.path:
+            return None
+        asked.set()
+        speak.wait(60)
+        return Reply(403)
+
+    with Server(Library(before)) as server:
+        yield server.host, asked, speak
+
+
+def _migrate(lamina: Lamina, driver: str) -> None:
+    if lamina.driver != driver:
+        lamina("system", "migrate", "--quiet", "--to", driver)
 
 
 def _tag(lamina: Lamina, name: str) -> None:

@@ -2,8 +2,8 @@
 
 Where there are threads already, threads do it: see `threads`.
 
-A process of the crew takes numbers as it becomes free, and writes to a pipe what happens: what it made, what it
-reports, or why it failed. This process reads, and does nothing else meanwhile.
+A process of the crew takes numbers as it becomes free, in each of its threads if it has several, and writes to a pipe
+what happens: what it made, what it reports, or why it failed. This process reads, and does nothing else meanwhile.
 
     <length, 4 bytes> <msgpack of one of the messages below>
 
@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
 from importlib import import_module
 from typing import Generic, Self, TypeVar
@@ -70,6 +71,7 @@ def crew(
     most: int,
     report: Report,
     stop: Callable[[], None] = lambda: None,
+    threads: int = 1,
 ) -> Generator[tuple[int, Made], None, None]:
     """Call `work` with each number below `count`; yield the number and what was made, as it comes.
 
@@ -84,19 +86,20 @@ def crew(
         most: processes, or threads, at a time.
         report: hears what all of them say, called in this thread alone.
         stop: ends what threads wait for, where the crew ends early.
+        threads: of each process. One with several can be ended like any other, whatever its threads wait for.
     """
-    if min(most, count) < 2:
+    if count < 2 or most * threads < 2:
         for number in range(count):
             yield number, work(number, report)
         return
     if len(os.listdir("/proc/self/task")) > 1:
-        from .threads import threads  # noqa: PLC0415 - the command line has none
+        from . import threads as beside  # noqa: PLC0415 - the command line has none
 
-        yield from threads(count, work, most, report, stop)
+        yield from beside.threads(count, work, most * threads, report, stop)
         return
     with contextlib.ExitStack() as stack:
         numbers = stack.enter_context(_numbers(count))
-        members = [stack.enter_context(_Member(numbers, work, kind)) for _ in range(min(most, count))]
+        members = [stack.enter_context(_Member(numbers, work, kind, threads)) for _ in range(min(most, count))]
         yield from _heard(members, report)
 
 
@@ -173,7 +176,7 @@ def _heard(members: "list[_Member[Made]]", report: Report) -> Iterator[tuple[int
 class _Member(Generic[Made]):
     """A forked process, and the pipe that its words come over."""
 
-    def __init__(self, numbers: int, work: Callable[[int, Report], Made], kind: type[Made]) -> None:
+    def __init__(self, numbers: int, work: Callable[[int, Report], Made], kind: type[Made], threads: int) -> None:
         self.words, end = os.pipe()
         self._kind = kind
         self._rest = b""
@@ -183,7 +186,7 @@ class _Member(Generic[Made]):
             stream.flush()
         self._pid = os.fork()
         if self._pid == 0:
-            _be_member(parent, numbers, work, end)
+            _be_member(parent, numbers, work, end, threads)
         os.close(end)
 
     def read(self) -> list[_Message] | None:
@@ -223,21 +226,20 @@ class _Member(Generic[Made]):
             os.waitpid(self._pid, 0)
 
 
-def _be_member(parent: int, numbers: int, work: Callable[[int, Report], object], words: int) -> None:
+def _be_member(parent: int, numbers: int, work: Callable[[int, Report], object], words: int, threads: int) -> None:
     """Do the work of a member, and end without a trace of having been a copy of another process."""
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and ends us
         libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         speech = _Speech(words)
-        report = sparing(speech.report)
         if os.getppid() == parent:
-            try:
-                while taken := os.read(numbers, 2):
-                    number = int.from_bytes(taken)
-                    speech.say(_Made(number, msgspec.Raw(msgspec.msgpack.encode(work(number, report)))))
-            except (LaminaError, OSError) as error:
-                speech.say(_described(error))
+            others = [threading.Thread(target=_work, args=(numbers, work, speech)) for _ in range(threads - 1)]
+            for other in others:
+                other.start()
+            _work(numbers, work, speech)
+            for other in others:
+                other.join()
             status = 0
     except BaseException:  # noqa: BLE001 - nothing may leave this process
         sys.excepthook(*sys.exc_info())
@@ -245,11 +247,27 @@ def _be_member(parent: int, numbers: int, work: Callable[[int, Report], object],
         os._exit(status)
 
 
+def _work(numbers: int, work: Callable[[int, Report], object], speech: "_Speech") -> None:
+    """Take numbers as long as there are any, and say what comes of them."""
+    report = sparing(speech.report)
+    try:
+        try:
+            while taken := os.read(numbers, 2):
+                number = int.from_bytes(taken)
+                speech.say(_Made(number, msgspec.Raw(msgspec.msgpack.encode(work(number, report)))))
+        except (LaminaError, OSError) as error:
+            speech.say(_described(error))
+    except BaseException:  # noqa: BLE001 - whatever thread it is, all of this process has failed
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
+
+
 class _Speech:
     """What a member says."""
 
     def __init__(self, words: int) -> None:
         self._words = words
+        self._lock = threading.Lock()  # one message after the other
 
     def report(self, event: Event) -> None:
         """Pass an event on."""
@@ -264,8 +282,9 @@ class _Speech:
         """Write a message."""
         body = msgspec.msgpack.encode(message)
         data = memoryview(len(body).to_bytes(4) + body)
-        while data:
-            data = data[os.write(self._words, data) :]
+        with self._lock:
+            while data:
+                data = data[os.write(self._words, data) :]
 
 
 def _event(message: _Status | _Progress | _Problem) -> Event:

@@ -28,7 +28,7 @@ from .crew import Permits, crew
 from .outgoing import Compression, Outgoing
 from .places import Connect, Places
 
-PROCESSES = 3
+SENDERS = 3
 """Those that send at a time, of which as many compress as there are processors."""
 
 _OCI = {
@@ -179,11 +179,13 @@ def _sent(
     secrets = places.secrets(name)
     places.at(name).reach()
     forms: dict[Digest, Form] = {}
-    layers = sorted(layers, key=lambda layer: -layer.size)  # the largest first, so that the processes end together
+    layers = sorted(layers, key=lambda layer: -layer.size)  # the largest first, so that all end together
     with Permits(processors()) as permits:
         outgoing = Outgoing(store, places, name, compression, own, secrets, permits)
         send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
-        for number, form in crew(len(layers), send, Form, PROCESSES, report, places.cancel):
+        # to put tars together is work for Python, of which a process does one thing at a time
+        processes, threads = (1, SENDERS) if store.layers.keeps_tars else (SENDERS, 1)
+        for number, form in crew(len(layers), send, Form, processes, report, places.cancel, threads):
             forms[layers[number].diff_id] = form
     document = _document(store, image_id, [forms[diff_id].descriptor for diff_id in diff_ids], known)
     repository = places.at(name)
