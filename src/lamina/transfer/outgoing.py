@@ -89,6 +89,13 @@ class Outgoing:
         self._permits = permits
         self._silent: set[str] = set()  # registries that did not answer this process, or failed
 
+    def config(self, descriptor: Descriptor, raw: bytes, report: Report) -> Form:
+        """Bring an image's config to the repository; return its form."""
+        repository = self._places.at(self._target, report)
+        if not repository.has(descriptor):
+            repository.push(descriptor, io.BytesIO(raw))
+        return Form(descriptor)
+
     def send(self, layer: Layer, report: Report) -> Form:
         """Bring a layer to the repository; return the form that it has there.
 

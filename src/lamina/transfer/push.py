@@ -1,6 +1,6 @@
 """Images from the store to a registry: `docker push`.
 
-    what the registry has under the manifest's digest? -> layers, top to base -> config -> manifest, with its tag
+    what the registry has under the manifest's digest? -> config, and layers -> manifest, with its tag
 
 An image that came from a registry goes out with the manifest that it came with, as far as its layers can be had as
 they came; another gets a manifest that dockerd would write.
@@ -8,6 +8,7 @@ they came; another gets a manifest that dockerd would write.
 
 import contextlib
 import io
+from functools import partial
 from typing import NamedTuple
 
 from ..content.copying import read
@@ -173,25 +174,24 @@ def _sent(
     compression: Compression,
     report: Report,
 ) -> _Document:
-    """Send layers, config and manifest."""
+    """Send config, layers and manifest."""
     diff_ids = store.images.summary(image_id).diff_ids
     own = dict(zip(diff_ids, known.value.layers, strict=True)) if known else {}
+    raw = store.images.raw(image_id)
+    config = Descriptor(mediatypes.DOCKER_CONFIG, image_id, len(raw))
     secrets = places.secrets(name)
     places.at(name).reach()
-    forms: dict[Digest, Form] = {}
     layers = sorted(layers, key=lambda layer: -layer.size)  # the largest first, so that all end together
     with Permits(processors()) as permits:
         outgoing = Outgoing(store, places, name, compression, own, secrets, permits)
-        send = lambda number, say: outgoing.send(layers[number], say)  # noqa: E731
+        work = [partial(outgoing.config, config, raw), *(partial(outgoing.send, layer) for layer in layers)]
+        do = lambda number, say: work[number](say)  # noqa: E731
         # to put tars together is work for Python, of which a process does one thing at a time
         processes, threads = (1, SENDERS) if store.layers.keeps_tars else (SENDERS, 1)
-        for number, form in crew(len(layers), send, Form, processes, report, places.cancel, threads):
-            forms[layers[number].diff_id] = form
-    document = _document(store, image_id, [forms[diff_id].descriptor for diff_id in diff_ids], known)
-    repository = places.at(name)
-    if not repository.has(document.value.config):
-        repository.push(document.value.config, io.BytesIO(store.images.raw(image_id)))
-    repository.publish(document.descriptor, document.raw, name.tag)
+        sent = dict(crew(len(work), do, Form, processes, report, places.cancel, threads))
+    forms = {layer.diff_id: sent[number] for number, layer in enumerate(layers, 1)}
+    document = _document(config, [forms[diff_id].descriptor for diff_id in diff_ids], known)
+    places.at(name).publish(document.descriptor, document.raw, name.tag)
     with store.lock():
         for diff_id, form in forms.items():
             sealed = seal(form.descriptor.digest, name.name, secrets)
@@ -199,11 +199,10 @@ def _sent(
     return document
 
 
-def _document(store: Store, image_id: Digest, layers: list[Descriptor], known: _Document | None) -> _Document:
+def _document(config: Descriptor, layers: list[Descriptor], known: _Document | None) -> _Document:
     """Return the manifest of an image whose layers have got some forms: the known one, if it is of the same."""
     if known and [layer.digest for layer in known.value.layers] == [layer.digest for layer in layers]:
         return known
-    config = Descriptor(mediatypes.DOCKER_CONFIG, image_id, len(store.images.raw(image_id)))
     kind = mediatypes.DOCKER_MANIFEST
     if any(layer.media_type not in _OCI for layer in layers):
         kind = mediatypes.OCI_MANIFEST
