@@ -25,6 +25,10 @@ class Mount(NamedTuple):
     text: str
 
 
+class Stuck(Exception):
+    """A process that a test gave up on."""
+
+
 def private() -> str:
     """Make a folder with a path short enough for Unix sockets (108 bytes), that only this process uses."""
     return tempfile.mkdtemp(prefix=_mark()[1:], dir="/tmp")
@@ -102,6 +106,39 @@ def readable(patience: float, *fds: int) -> list[int]:
     for fd in fds:
         poll.register(fd, select.POLLIN)
     return [fd for fd, _ in poll.poll(patience * 1000)]
+
+
+def communicate(process: "subprocess.Popen[bytes]", data: bytes, patience: int) -> tuple[bytes, bytes]:
+    """Do what `Popen.communicate` does with a process that ends within `patience` seconds, or else is killed.
+
+    They are counted while this machine runs: one that stands still for a while makes nothing late.
+
+    Raises:
+        Stuck: it did not end; the message says what its threads wait for. Python says its own lines with
+            PYTHONFAULTHANDLER.
+    """
+    try:
+        for turn in range(patience):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.communicate(None if turn else data, 1)
+        waits = _waits(process.pid)
+        process.send_signal(signal.SIGABRT)
+        for _ in range(10):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                waits += process.communicate(None, 1)[1].decode()
+                break
+        raise Stuck(f"{process.args!r} has not ended after {patience} s\n{waits}")
+    finally:
+        process.kill()
+
+
+def _waits(pid: int) -> str:
+    """Say what each thread of a process does in the kernel."""
+    said = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        name, call, stack = (_read(pid, f"task/{thread}/{what}").strip() for what in ("comm", "syscall", "stack"))
+        said.append(f"{name} {thread}: system call {call}\n{stack}\n")
+    return "".join(said)
 
 
 def _mark() -> str:

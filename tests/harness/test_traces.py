@@ -2,6 +2,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,17 @@ def test_tidy_tells_what_is_left(tmp_path: pathlib.Path) -> None:
         pass
     process.kill()
     process.wait()
+
+
+def test_of_a_process_that_does_not_end_it_is_said_where_it_stands() -> None:
+    code = "import sys, time; print(sys.stdin.read(), file=sys.stderr, flush=True); time.sleep(1000)"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-X", "faulthandler", "-c", code], stdin=pipe, stdout=pipe, stderr=pipe
+    ) as process:
+        with pytest.raises(traces.Stuck, match=r"(?s)nanosleep.*asked\n.*line 1 in <module>"):
+            traces.communicate(process, b"asked", 1)
+        assert process.wait() == -signal.SIGABRT
 
 
 def test_a_private_folder_is_a_trace_and_short() -> None:

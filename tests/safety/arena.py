@@ -26,6 +26,9 @@ from lamina.engine import Engine
 from lamina.engine.containers import Wording
 
 LAMINA = os.path.join(os.path.dirname(sys.executable), "lamina")
+PATIENCE = 120
+"""Seconds that a command has."""
+
 APPLETS = ("cat", "echo", "rm", "sh", "sleep", "true", "yes")
 
 DOCKERFILE = """\
@@ -148,22 +151,25 @@ class Arena:
             "LAMINA_ROOT": root,
             "LAMINA_RUN_ROOT": self.run_root,
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONFAULTHANDLER": "1",
             "DOCKER_CONFIG": self.folder,
             "LAMINA_DAEMON_JSON": os.path.join(self.folder, "none"),
         }
 
     def call(self, root: str, *words: str, data: bytes = b"", before: tuple[str, ...] = ()) -> int:
-        """Run a command on a store; return its exit status."""
-        done = subprocess.run(
-            [*before, LAMINA, *self._words(words)],
-            input=data,
-            capture_output=True,
-            cwd=self.folder,
-            env=self.environment(root),
-            timeout=120,
-        )
-        assert b"Traceback" not in done.stderr, done.stderr.decode()
-        return done.returncode
+        """Run a command on a store; return its exit status.
+
+        Raises:
+            traces.Stuck: it does not end; the message says where it stands.
+        """
+        pipe = subprocess.PIPE
+        command = [*before, LAMINA, *self._words(words)]
+        with subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=self.folder, env=self.environment(root)
+        ) as process:
+            errors = traces.communicate(process, data, PATIENCE)[1].decode()
+        assert "Traceback" not in errors, errors
+        return process.returncode
 
     def engine(self) -> Engine:
         """Open the store that is attacked."""
