@@ -61,6 +61,8 @@ def main() -> None:
     found = results.Results(now, machine.commit(), args.rounds, machine.facts(disk), [])
     try:
         with _ended_by_signals(), disks.ext4(disk) as folder:
+            if machine.gives_memory_back():
+                say(f"free memory goes back to the host, figures will vary: write 11 to {machine.REPORTING}")
             say("writing the disk once")
             warm(f"{folder}/warm", int(disk * 0.9))
             for row in measured(folder, chosen, peers, args.rounds):
