@@ -222,7 +222,9 @@ def test_the_same_layers_get_the_same_blobs(first: Lamina, store: Stores, regist
     for lamina in (first, second):
         _tag(lamina, name)
     first("push", name)
+    before = len(registry.requests())
     assert second("push", name).stdout.count("Layer already exists") == 3
+    assert not [asked for asked in registry.requests()[before:] if asked.startswith("POST")], "the config is there, too"
 
 
 def test_drivers_compress_alike(store: Stores, registry: Running, tmp_path: pathlib.Path) -> None:
