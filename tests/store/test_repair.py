@@ -17,11 +17,13 @@ from tests.tars import file, tar
 
 from lamina.archive.save import Wanted, save
 from lamina.events import ignore
+from lamina.layers import checksums
 from lamina.oci import digest, reference
 from lamina.store.check import check
 from lamina.store.quarantine import Quarantine
 from lamina.store.repair import repair
 from lamina.store.store import Store
+from lamina.streams import DigestMismatch
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -132,6 +134,20 @@ def test_a_kept_blob_brings_a_layer_back(tmp_path: Path, driver: str, damage: Ca
     assert store.mounts.get(CONTAINER).parent == BASE.chain_ids[0]
 
 
+def test_a_checksum_that_is_not_the_tars_is_put_away(tmp_path: Path) -> None:
+    """Whole, and of this layer, but wrong: the layer went out no more."""
+    store = make(str(tmp_path / "root"), "erofs")
+    good = saved(store, BASE)
+    (layer,) = store.layers.chain(BASE.chain_ids[-1])
+    note = Path(store.paths.layerdb("erofs"), "sha256", digest.encoded(layer.chain_id), "crc64")
+    note.write_text(checksums.noted("crc64:0123456789abcdef", layer.diff_id))
+    with pytest.raises(DigestMismatch):
+        saved(store, BASE)
+    assert mend(store)
+    assert not note.exists()
+    assert saved(store, BASE) == good
+
+
 def test_a_kept_config_brings_an_image_back(tmp_path: Path) -> None:
     store = make(str(tmp_path / "root"), "overlay2")
     content(OTHER, store.content)
@@ -204,6 +220,7 @@ import os
 from lamina.events import ignore
 from lamina.store import quarantine, repair
 from lamina.store.store import Store
+from lamina.streams import DigestMismatch
 rename, left = os.rename, [{moves}]
 def moving(source, target):
     if "/quarantine/" in str(target):
