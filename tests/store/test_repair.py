@@ -220,7 +220,6 @@ import os
 from lamina.events import ignore
 from lamina.store import quarantine, repair
 from lamina.store.store import Store
-from lamina.streams import DigestMismatch
 rename, left = os.rename, [{moves}]
 def moving(source, target):
     if "/quarantine/" in str(target):
